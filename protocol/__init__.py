@@ -1,0 +1,1 @@
+"""Wire bytes ↔ typed messages, record batches and frames. Knows no socket, file or clock."""
