@@ -1,0 +1,26 @@
+"""Making a log durable without holding up the event loop: begin on the loop, run anywhere, finish on the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.disk import Disk
+
+
+@dataclass(frozen=True, slots=True)
+class FlushJob:
+    """Syncs what a log held when the job was made. Touches no shared state, so `run` may take a worker thread."""
+
+    up_to: int
+    paths: tuple[str, ...]
+    directory: Path | None
+    disk: Disk
+    truncations: int
+
+    def run(self) -> None:
+        """Raises StorageFailure; then nothing may be taken for durable, and the partition goes offline."""
+        for path in self.paths:
+            self.disk.sync(path)
+        if self.directory is not None:
+            self.disk.sync_directory(self.directory)

@@ -1,0 +1,214 @@
+"""From a partition's directory to a log: a quick look after a clean stop, a check of the last batches after any other.
+
+After an unclean stop everything from the recovery point on is read and checked, at least the end of the last segment;
+the log ends before the first batch that is torn, fails its CRC or goes back in offsets. What lies below the recovery
+point was synced and is trusted.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.errors import StorageFailure
+from storage.disk import Disk
+from storage.leader_epochs import FILE_NAME as EPOCHS_FILE
+from storage.leader_epochs import LeaderEpochs
+from storage.producer_state import CompletedTransaction, ProducerStateMap
+from storage.segment import INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, Segment
+from storage.snapshots import SUFFIX as SNAPSHOT_SUFFIX
+from storage.snapshots import ProducerSnapshots, rebuild
+from storage.txn_index import AbortedTransaction
+
+logger = logging.getLogger(__name__)
+
+TRUST_ALL = (1 << 63) - 1
+"""A recovery point that says: only the process died, the machine did not, so no completed write is lost."""
+
+_NUMBERED = re.compile(r"(\d{20})(\.[a-z]+)")
+_LEFTOVERS = (".deleted", ".cleaned", ".tmp")
+_DEFAULT_INDEX_INTERVAL = 4096
+
+
+@dataclass(slots=True)
+class LoadedLog:
+    """What `Log` needs to go on. `truncated_bytes` counts what recovery cut off."""
+
+    segments: list[Segment]
+    log_end_offset: int
+    epochs: LeaderEpochs
+    producers: ProducerStateMap
+    snapshots: ProducerSnapshots
+    truncated_bytes: int = 0
+
+
+def load(
+    directory: Path,
+    disk: Disk,
+    *,
+    was_clean: bool,
+    recovery_point: int,
+    log_start_offset: int,
+    index_interval_bytes: int = _DEFAULT_INDEX_INTERVAL,
+) -> LoadedLog:
+    """Open what is in `directory`, which is made if there is none. Raises StorageFailure."""
+    if not disk.exists(directory):
+        disk.make_directory(directory)
+        return _empty(directory, disk, log_start_offset)
+    files = _numbered_files(directory, disk)
+    sizes = files.get(LOG_SUFFIX, {})
+    if not sizes:
+        for suffix, offsets in files.items():
+            for offset in offsets:
+                disk.remove(f"{directory}/{offset:020d}{suffix}")
+        return _empty(directory, disk, log_start_offset)
+    segments = [Segment(directory, base, disk, size=sizes[base]) for base in sorted(sizes)]
+    epochs = LeaderEpochs(directory / EPOCHS_FILE, disk)
+    snapshots = ProducerSnapshots(directory, disk, files.get(SNAPSHOT_SUFFIX, {}))
+    if epochs.is_suspect:
+        was_clean, recovery_point = False, 0
+    loaded = LoadedLog(segments, segments[-1].base_offset, epochs, ProducerStateMap(), snapshots)
+    if was_clean and _find_end(loaded):
+        scanned_from = loaded.log_end_offset
+    else:
+        scanned_from = _recover(loaded, 0 if was_clean else recovery_point, index_interval_bytes)
+    if loaded.log_end_offset < log_start_offset:
+        logger.warning("%s ends at %d, before its start %d", directory, loaded.log_end_offset, log_start_offset)
+        for segment in segments:
+            segment.delete()
+        snapshots.remove_above(-1)
+        return _empty(directory, disk, log_start_offset)
+    if epochs.latest() is not None:
+        epochs.truncate_from_end(loaded.log_end_offset)
+    snapshots.remove_above(loaded.log_end_offset)
+    loaded.producers = _replay_producers(loaded, scanned_from)
+    snapshots.remove_strays(segments)
+    return loaded
+
+
+def _empty(directory: Path, disk: Disk, log_start_offset: int) -> LoadedLog:
+    segment = Segment(directory, log_start_offset, disk, is_new=True)
+    if log_start_offset:
+        segment.create()
+    epochs = LeaderEpochs(directory / EPOCHS_FILE, disk)
+    if epochs.latest() is not None:
+        epochs.clear()
+    snapshots = ProducerSnapshots(directory, disk)
+    return LoadedLog([segment], log_start_offset, epochs, ProducerStateMap(), snapshots)
+
+
+def _numbered_files(directory: Path, disk: Disk) -> dict[str, dict[int, int]]:
+    """suffix → {offset: size}. Removes what an interrupted deletion, cleaning or atomic write left behind."""
+    files: dict[str, dict[int, int]] = {}
+    for name, size in disk.list(directory).items():
+        if name.endswith(_LEFTOVERS):
+            disk.remove(directory / name)
+        elif match := _NUMBERED.fullmatch(name):
+            files.setdefault(match[2], {})[int(match[1])] = size
+    bases = files.get(LOG_SUFFIX, {})
+    for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX):
+        for offset in files.get(suffix, {}):
+            if offset not in bases:
+                disk.remove(f"{directory}/{offset:020d}{suffix}")
+    return files
+
+
+def _find_end(loaded: LoadedLog) -> bool:
+    """The log was closed in order: only look up where it ends. False when that can't be true."""
+    active = loaded.segments[-1]
+    try:
+        last_row = active.offset_index.last().position
+        end = last_row
+        for header in active.headers(last_row):
+            end = header.position + header.size
+            loaded.log_end_offset = header.next_offset
+            active.positions.add(header.base_offset, header.next_offset, header.position)
+            active.bytes_since_index_row = end - last_row
+    except StorageFailure as error:
+        logger.warning("%s does not look as if it was closed in order: %s", active.log_path, error)
+        return False
+    return end == active.size
+
+
+def _recover(loaded: LoadedLog, recovery_point: int, index_interval_bytes: int) -> int:
+    """Check what may have been lost and cut what is. Returns the offset from which batches were checked."""
+    segments = loaded.segments
+    scanned_from = -1
+    for index, segment in enumerate(segments):
+        is_last = index == len(segments) - 1
+        if not is_last and segments[index + 1].base_offset <= recovery_point:
+            continue
+        start = _trusted_position(segment, recovery_point)
+        end_of_sound = _recover_segment(loaded, segment, start, index_interval_bytes)
+        if scanned_from < 0:
+            scanned_from = segment.base_offset if start == 0 else segment.offset_index.floor(recovery_point).offset + 1
+        if end_of_sound == segment.size:
+            if not is_last:
+                segment.seal()
+            continue
+        loaded.truncated_bytes = segment.size - end_of_sound + sum(later.size for later in segments[index + 1 :])
+        logger.warning("%s: cutting %d bytes that are torn or damaged", segment.log_path, loaded.truncated_bytes)
+        segment.truncate(end_of_sound, loaded.log_end_offset)
+        for later in segments[index + 1 :]:
+            later.delete()
+        del segments[index + 1 :]
+        break
+    return max(scanned_from, 0)
+
+
+def _trusted_position(segment: Segment, recovery_point: int) -> int:
+    """Where checking starts: the last indexed batch below the recovery point, if the index tells the truth."""
+    if recovery_point <= segment.base_offset:
+        return 0
+    row = segment.offset_index.floor(recovery_point)
+    if 0 < row.position < segment.size:
+        header = next(segment.sound_batches(row.position), None)
+        if header is not None and header.last_offset == row.offset:
+            return row.position
+    return 0
+
+
+def _recover_segment(loaded: LoadedLog, segment: Segment, start: int, index_interval_bytes: int) -> int:
+    """Index the sound batches from `start` on anew; returns where they end and moves the log end there."""
+    segment.offset_index.truncate_to_position(start + 1 if start else 0)
+    segment.time_index.truncate_to_offset(segment.offset_index.last().offset + 1 if start else segment.base_offset)
+    segment.forget_end()
+    next_offset = segment.base_offset
+    end = start
+    for header in segment.sound_batches(start):
+        if header.base_offset < next_offset or header.last_offset_delta < 0:
+            break
+        if header.position == start and start:
+            segment.bytes_since_index_row = header.size  # it has its row
+        else:
+            segment.take_in(header, header.position, index_interval_bytes)
+        segment.positions.add(header.base_offset, header.next_offset, header.position)
+        if header.leader_epoch > loaded.epochs.latest_epoch:
+            loaded.epochs.assign(header.leader_epoch, header.base_offset)
+        next_offset = header.next_offset
+        end = header.position + header.size
+    loaded.log_end_offset = next_offset
+    return end
+
+
+def _replay_producers(loaded: LoadedLog, scanned_from: int) -> ProducerStateMap:
+    """Producers as of the log end; the transaction indexes of what was checked are written anew on the way."""
+    for segment in loaded.segments:
+        if segment is loaded.segments[-1] or segment.base_offset >= scanned_from:
+            segment.txn_index.truncate_to(scanned_from)
+
+    def note(segment: Segment, ended: CompletedTransaction) -> None:
+        if ended.is_aborted and ended.last_offset >= scanned_from:
+            segment.txn_index.append(
+                AbortedTransaction(ended.producer_id, ended.first_offset, ended.last_offset, ended.last_stable_offset)
+            )
+
+    return rebuild(
+        loaded.segments,
+        loaded.snapshots,
+        up_to=loaded.log_end_offset,
+        not_after=scanned_from,
+        on_transaction=note,
+    )

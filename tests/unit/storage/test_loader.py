@@ -1,0 +1,192 @@
+"""Opening logs after clean stops, kills and torn writes."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from log_builders import NOW_MS, a_batch, a_log, offsets_in
+
+from storage.loader import TRUST_ALL
+
+
+def filled(directory, batches=6, **how):
+    log = a_log(directory, **how)
+    for n in range(batches):
+        log.append_as_leader(a_batch(2, producer_id=7, producer_epoch=0, base_sequence=2 * n), 3, NOW_MS)
+    return log
+
+
+def active_file(log):
+    return log.directory / f"{log.active.base_offset:020d}.log"
+
+
+def test_a_closed_log_opens_as_it_was(tmp_path):
+    log = filled(tmp_path, segment_bytes=400)
+    log.close()
+    again = a_log(tmp_path)
+    again.check()
+    assert (again.log_end_offset, again.recovery_point, again.last_epoch) == (12, 12, 3)
+    assert again.producers.encode() == log.producers.encode()
+    assert offsets_in(again) == list(range(12))
+    again.append_as_leader(a_batch(2), 3, NOW_MS)
+    assert offsets_in(again) == list(range(14))
+
+
+def test_a_log_torn_at_any_byte_of_its_last_batch_ends_before_it(tmp_path):
+    log = filled(tmp_path / "log")
+    whole = active_file(log).read_bytes()
+    last = len(whole) - len(whole) // 6
+    for size in range(last, len(whole)):
+        shutil.rmtree(tmp_path / "torn", ignore_errors=True)
+        shutil.copytree(tmp_path / "log", tmp_path / "torn")
+        (tmp_path / "torn/events-0" / active_file(log).name).write_bytes(whole[:size])
+        torn = a_log(tmp_path / "torn", was_clean=False)
+        torn.check()
+        assert (torn.log_end_offset, torn.size_bytes) == (10, last)
+        assert torn.producers.get(7).last_sequence == 9
+        torn.append_as_leader(a_batch(2, producer_id=7, producer_epoch=0, base_sequence=10), 3, NOW_MS)
+        assert active_file(torn).read_bytes() == whole
+
+
+def test_a_log_with_garbage_at_any_byte_of_its_last_batch_ends_before_it(tmp_path):
+    log = filled(tmp_path / "log")
+    whole = active_file(log).read_bytes()
+    last = len(whole) - len(whole) // 6
+    unprotected = range(last + 0, last + 8), range(last + 12, last + 16)  # base offset and epoch lie outside the CRC
+    for position in range(last, len(whole)):
+        if any(position in part for part in unprotected):
+            continue
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x55
+        active_file(log).write_bytes(damaged)
+        again = a_log(tmp_path / "log", was_clean=False)
+        assert (again.log_end_offset, again.size_bytes) == (10, last), position
+
+
+def test_offsets_that_go_back_end_the_log(tmp_path):
+    log = filled(tmp_path)
+    with active_file(log).open("ab") as file:
+        file.write(a_batch(base_offset=3))
+    assert a_log(tmp_path, was_clean=False).log_end_offset == 12
+
+
+def test_zeroes_behind_the_last_batch_are_cut(tmp_path):
+    log = filled(tmp_path)
+    with active_file(log).open("ab") as file:
+        file.write(bytes(10_000))
+    again = a_log(tmp_path, was_clean=False)
+    assert (again.log_end_offset, again.size_bytes) == (12, log.size_bytes)
+
+
+def test_damage_below_takes_the_later_segments_along(tmp_path):
+    log = filled(tmp_path, batches=12, segment_bytes=400)
+    second = log.segments[1]
+    path = log.directory / f"{second.base_offset:020d}.log"
+    content = bytearray(path.read_bytes())
+    content[80] ^= 1
+    path.write_bytes(content)
+    again = a_log(tmp_path, was_clean=False)
+    again.check()
+    assert again.log_end_offset == second.base_offset
+    assert offsets_in(again) == list(range(second.base_offset))
+    assert len(list(log.directory.glob("*.log"))) == 2
+
+
+def test_what_lies_below_the_recovery_point_is_not_read_again(tmp_path):
+    log = filled(tmp_path, batches=12, segment_bytes=400)
+    first = log.directory / f"{0:020d}.log"
+    content = bytearray(first.read_bytes())
+    content[80] ^= 1
+    first.write_bytes(content)
+    assert a_log(tmp_path, was_clean=False, recovery_point=log.active.base_offset).log_end_offset == 24
+
+
+def test_recovery_inside_a_segment_starts_at_the_last_indexed_batch(tmp_path):
+    log = filled(tmp_path, batches=50, index_interval_bytes=500)
+    log.flush()
+    log.append_as_leader(a_batch(2), 3, NOW_MS)
+    path = active_file(log)
+    content = bytearray(path.read_bytes())
+    content[80] ^= 1  # the first batch: not looked at when only the end is suspect
+    path.write_bytes(content[:-1])
+    for point in (log.recovery_point, TRUST_ALL):
+        again = a_log(tmp_path, was_clean=False, recovery_point=point)
+        assert again.log_end_offset == 100
+        again.check()
+    assert a_log(tmp_path, was_clean=False, recovery_point=0).log_end_offset == 0
+
+
+def test_an_index_that_lies_is_not_believed(tmp_path):
+    log = filled(tmp_path, batches=50, index_interval_bytes=500)
+    log.close()
+    index = log.directory / f"{0:020d}.index"
+    content = bytearray(index.read_bytes())
+    content[-1] += 1
+    index.write_bytes(content)
+    again = a_log(tmp_path, was_clean=False, recovery_point=TRUST_ALL, index_interval_bytes=500)
+    assert again.log_end_offset == 100
+    assert offsets_in(again) == list(range(100))
+
+
+@pytest.mark.parametrize("suffix", ["index", "timeindex", "snapshot", "txnindex"])
+@pytest.mark.parametrize("fate", ["removed", "emptied", "garbled"])
+def test_side_files_are_made_anew(tmp_path, suffix, fate):
+    log = filled(tmp_path, batches=12, segment_bytes=400, index_interval_bytes=100)
+    log.close()
+    for path in log.directory.glob(f"*.{suffix}"):
+        if fate == "removed":
+            path.unlink()
+        else:
+            path.write_bytes(b"" if fate == "emptied" else b"\x00" * 35)
+    again = a_log(tmp_path, was_clean=False, index_interval_bytes=100)
+    again.check()
+    assert offsets_in(again) == list(range(24))
+    assert again.producers.encode() == log.producers.encode()
+    assert again.offset_for_timestamp(NOW_MS, 24) == (0, NOW_MS, 3)
+    again.close()
+    for path in log.directory.glob("*.timeindex"):
+        assert path.stat().st_size % 12 == 0
+
+
+def test_a_lost_epoch_checkpoint_is_made_from_the_batches(tmp_path):
+    log = a_log(tmp_path)
+    for epoch in (1, 2, 6):
+        log.append_as_leader(a_batch(2), epoch, NOW_MS)
+    for content in (b"", b"0\n9\n1 1\n"):
+        (log.directory / "leader-epoch-checkpoint").write_bytes(content)
+        assert a_log(tmp_path, was_clean=False).leader_epochs.entries == [(1, 0), (2, 2), (6, 4)]
+
+
+def test_a_checkpointed_start_holds_after_a_restart(tmp_path):
+    log = filled(tmp_path)
+    log.advance_log_start(5)
+    log.close()
+    again = a_log(tmp_path, log_start_offset=5)
+    assert (again.log_start_offset, again.log_end_offset) == (5, 12)
+    assert offsets_in(again) == list(range(5, 12))
+
+
+def test_a_start_beyond_what_is_left_begins_an_empty_log_there(tmp_path):
+    filled(tmp_path)
+    again = a_log(tmp_path, was_clean=False, log_start_offset=50)
+    assert (again.log_start_offset, again.log_end_offset) == (50, 50)
+    again.append_as_leader(a_batch(2), 3, NOW_MS)
+    assert offsets_in(a_log(tmp_path, was_clean=False, log_start_offset=50)) == [50, 51]
+
+
+def test_leftovers_of_a_crash_are_removed(tmp_path):
+    log = filled(tmp_path)
+    for name in ("x.deleted", f"{99:020d}.index", "leader-epoch-checkpoint.tmp", f"{0:020d}.log.cleaned"):
+        (log.directory / name).write_bytes(b"old")
+    a_log(tmp_path, was_clean=False)
+    names = {path.name for path in log.directory.iterdir()}
+    assert names == {f"{0:020d}.log", "leader-epoch-checkpoint"} | {n for n in names if n.endswith((".index", ".timeindex"))}
+    assert f"{99:020d}.index" not in names
+
+
+def test_a_stop_that_was_not_clean_after_all_is_noticed(tmp_path):
+    log = filled(tmp_path)
+    path = active_file(log)
+    path.write_bytes(path.read_bytes()[:-3])
+    assert a_log(tmp_path, was_clean=True).log_end_offset == 10
