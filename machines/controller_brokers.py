@@ -1,0 +1,109 @@
+"""Brokers come, go and die. A broker is one incarnation of a process: what died never comes back, a new one does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from machines.controller_elections import settle, settle_leaderless
+from machines.controller_state import PRODUCER_ID_BLOCK, ControllerState
+from machines.metadata import BrokerInfo
+from model.errors import ErrorCode
+from protocol.cluster_control import (
+    AllocateProducerIds,
+    AllocateProducerIdsReply,
+    ControlledShutdown,
+    ControlledShutdownReply,
+    RegisterBroker,
+    RegisterBrokerReply,
+    UnregisterBroker,
+    UnregisterBrokerReply,
+)
+from protocol.metadata_records import BrokerRecord, BrokerRemoved, ProducerIdsRecord
+
+
+def register(state: ControllerState, request: RegisterBroker) -> RegisterBrokerReply:
+    """Idempotent for the same incarnation. A new one whose predecessor seems alive is that one's death as well."""
+    epoch = state.image.controller_epoch
+    known = state.image.brokers.get(request.broker_id)
+    if request.incarnation <= state.dead.get(request.broker_id, -1) or (
+        known is not None and not known.is_fenced and known.incarnation > request.incarnation
+    ):
+        return RegisterBrokerReply(request.correlation_id, int(ErrorCode.STALE_BROKER_EPOCH), epoch)
+    is_same = known is not None and not known.is_fenced and known.incarnation == request.incarnation
+    if known is not None and not known.is_fenced and not is_same:
+        broker_down(state, known.broker_id, known.incarnation)
+    now = BrokerRecord(
+        request.broker_id,
+        request.incarnation,
+        request.host,
+        request.port,
+        request.rack,
+        is_fenced=False,
+        is_shutting_down=known.is_shutting_down if known is not None and is_same else False,
+    )
+    if now != known:
+        state.record(now)
+        settle_leaderless(state)
+    return RegisterBrokerReply(request.correlation_id, int(ErrorCode.NONE), epoch)
+
+
+def broker_down(state: ControllerState, broker_id: int, incarnation: int) -> None:
+    """The supervisor saw this incarnation die, and with it any older one."""
+    state.dead[broker_id] = max(incarnation, state.dead.get(broker_id, -1))
+    broker = state.image.brokers.get(broker_id)
+    if broker is not None and not broker.is_fenced and broker.incarnation <= incarnation:
+        state.record(_fenced(broker))
+        settle(state, state.image.partitions_of(broker_id))
+
+
+def fence_the_missing(state: ControllerState, alive: Mapping[int, int]) -> None:
+    """A new controller's first deed: whoever died while nobody watched is fenced, all in one event.
+
+    `alive` is broker -> incarnation. These may register again: the view may simply be older than the registration.
+    """
+    missing = [
+        broker
+        for broker in state.image.brokers.values()
+        if not broker.is_fenced and alive.get(broker.broker_id) != broker.incarnation
+    ]
+    for broker in missing:
+        state.record(_fenced(broker))
+    settle(state, list(state.image.all_partitions()))
+
+
+def controlled_shutdown(state: ControllerState, request: ControlledShutdown) -> ControlledShutdownReply:
+    broker = state.is_current(request.broker_id, request.incarnation)
+    if broker is None:
+        return ControlledShutdownReply(request.correlation_id, int(ErrorCode.STALE_BROKER_EPOCH))
+    if not broker.is_shutting_down:
+        state.record(
+            BrokerRecord(
+                broker.broker_id, broker.incarnation, broker.host, broker.port, broker.rack, is_shutting_down=True
+            )
+        )
+    settle(state, state.image.partitions_of(request.broker_id))
+    remaining = [(p.topic, p.partition) for p in state.image.all_partitions() if p.leader == request.broker_id]
+    return ControlledShutdownReply(request.correlation_id, int(ErrorCode.NONE), remaining)
+
+
+def unregister(state: ControllerState, request: UnregisterBroker) -> UnregisterBrokerReply:
+    """Meant for brokers that are gone for good; one that still runs is told STALE_BROKER_EPOCH from then on."""
+    broker = state.image.brokers.get(request.broker_id)
+    if broker is None:
+        message = f"broker {request.broker_id} is not registered"
+        return UnregisterBrokerReply(request.correlation_id, int(ErrorCode.BROKER_ID_NOT_REGISTERED), message)
+    broker_down(state, broker.broker_id, broker.incarnation)
+    state.record(BrokerRemoved(broker.broker_id))
+    return UnregisterBrokerReply(request.correlation_id, int(ErrorCode.NONE))
+
+
+def allocate_producer_ids(state: ControllerState, request: AllocateProducerIds) -> AllocateProducerIdsReply:
+    if state.is_current(request.broker_id, request.incarnation) is None:
+        return AllocateProducerIdsReply(request.correlation_id, int(ErrorCode.STALE_BROKER_EPOCH))
+    first = state.image.next_producer_id
+    state.record(ProducerIdsRecord(first + PRODUCER_ID_BLOCK))
+    return AllocateProducerIdsReply(request.correlation_id, int(ErrorCode.NONE), first, PRODUCER_ID_BLOCK)
+
+
+def _fenced(broker: BrokerInfo) -> BrokerRecord:
+    return BrokerRecord(broker.broker_id, broker.incarnation, broker.host, broker.port, broker.rack, is_fenced=True)

@@ -1,0 +1,25 @@
+"""Which brokers hold which replicas.
+
+Round robin: each next partition is led by the next broker, and from one turn to the next the followers rotate, so that
+the partitions of one leader don't all have the same follower. Racks play no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def spread(brokers: Sequence[int], partitions: int, replication_factor: int, turn: int) -> list[tuple[int, ...]]:
+    """The replicas of each partition, preferred leader first.
+
+    `brokers` are those that may be chosen, at least `replication_factor` of them. `turn` says where to go on: with the
+    number of partitions placed before as the turn, many small topics spread as evenly as one big topic.
+    """
+    count = len(brokers)
+    placed: list[tuple[int, ...]] = []
+    for at in range(turn, turn + partitions):
+        leader = at % count
+        rotation = at // count
+        followers = ((leader + 1 + (rotation + step) % (count - 1)) % count for step in range(replication_factor - 1))
+        placed.append((brokers[leader], *(brokers[follower] for follower in followers)))
+    return placed

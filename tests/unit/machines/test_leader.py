@@ -1,0 +1,184 @@
+"""The leader's decisions as sentences: event in, effects out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from machines.leader import RETRANSMIT_AFTER_MS, LeaderMachine
+from machines.leader_events import (
+    Acknowledge,
+    AdvanceHighWatermark,
+    Appended,
+    AwaitCommit,
+    Effect,
+    Event,
+    Followed,
+    FollowerGone,
+    FollowerReplicated,
+    IsrCommitted,
+    ProposeIsr,
+    Push,
+    Pushed,
+    SendDiverged,
+    SendStartAt,
+    TimerFired,
+)
+from model.errors import ErrorCode
+
+
+class Leader:
+    """A machine whose pushes all succeed, one record to a batch of 100 bytes; checks the invariants after each step."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.now_ms = 0
+        defaults: dict[str, Any] = dict(
+            broker_id=1, leader_epoch=5, partition_epoch=7, replicas=(1, 2, 3), isr=(1, 2, 3),
+            log_start_offset=0, log_end_offset=10, high_watermark=10, min_insync_replicas=2,
+        )  # fmt: skip
+        self.machine = LeaderMachine(**(defaults | changes))
+
+    def step(self, event: Event) -> list[Effect]:
+        effects = self.machine.step(event, self.now_ms)
+        self.machine.check()
+        for effect in effects:
+            if isinstance(effect, Push):
+                size = 100 if effect.max_bytes else 0
+                end = self.machine.log_end_offset if size else effect.offset
+                self.machine.step(Pushed(effect.follower, end, size, self.machine.high_watermark), self.now_ms)
+        return effects
+
+    def follow(self, follower: int, log_end: int = 10, last_epoch: int = 4, epoch_end: tuple[int, int] = (4, 10)) -> list[Effect]:
+        return self.step(Followed(follower, 1, log_end, last_epoch, epoch_end, attempt=1))
+
+
+def a_leader(following: tuple[int, ...] = (2, 3), **changes: Any) -> Leader:
+    leader = Leader(**changes)
+    for follower in following:
+        leader.follow(follower)
+    return leader
+
+
+def test_an_append_is_pushed_to_every_follower() -> None:
+    leader = a_leader()
+    assert leader.step(Appended(11)) == [Push(2, 10, 1 << 20), Push(3, 10, 1 << 20)]
+
+
+def test_a_record_is_committed_only_when_the_whole_isr_has_it() -> None:
+    leader = a_leader()
+    leader.step(Appended(11))
+    assert leader.step(AwaitCommit(11, "producer")) == []
+    assert leader.step(FollowerReplicated(2, 11)) == []
+    assert leader.step(FollowerReplicated(3, 11)) == [AdvanceHighWatermark(11), Acknowledge("producer", ErrorCode.NONE)]
+
+
+def test_a_leader_alone_in_the_isr_commits_at_once() -> None:
+    leader = a_leader(following=(), isr=(1,), min_insync_replicas=1)
+    assert leader.step(Appended(11)) == [AdvanceHighWatermark(11)]
+    assert leader.step(AwaitCommit(11, "producer")) == [Acknowledge("producer", ErrorCode.NONE)]
+
+
+def test_acks_all_is_refused_below_min_insync_replicas() -> None:
+    assert not a_leader(following=(), isr=(1,)).machine.has_enough_replicas
+    assert a_leader().machine.has_enough_replicas
+
+
+def test_an_ack_after_the_isr_fell_below_the_minimum_says_so() -> None:
+    leader = a_leader()
+    leader.step(Appended(11))
+    leader.step(AwaitCommit(11, "producer"))
+    effects = leader.step(IsrCommitted((1,), (1, 2, 3), 8))
+    assert effects[:2] == [
+        AdvanceHighWatermark(11),
+        Acknowledge("producer", ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND),
+    ]
+
+
+def test_a_follower_that_lags_leaves_the_isr_before_the_leader_acks() -> None:
+    leader = a_leader(following=(2,))
+    leader.step(Appended(11))
+    leader.step(AwaitCommit(11, "producer"))
+    leader.step(FollowerReplicated(2, 11))
+    leader.now_ms = 30_001
+    assert leader.step(TimerFired()) == [ProposeIsr((1, 2), (-1, 1), 7)]
+    assert leader.machine.high_watermark == 10, "a proposal is not yet a decision"
+    effects = leader.step(IsrCommitted((1, 2), (1, 2, 3), 8))
+    assert effects == [AdvanceHighWatermark(11), Acknowledge("producer", ErrorCode.NONE)]
+
+
+def test_a_follower_that_keeps_up_stays_however_long_it_takes() -> None:
+    leader = a_leader(following=(2, 3))
+    for offset in range(11, 16):
+        leader.now_ms += 20_000
+        leader.step(Appended(offset))
+        leader.step(FollowerReplicated(2, offset))
+        leader.step(FollowerReplicated(3, offset))
+    leader.now_ms += 100_000
+    assert [e for e in leader.step(TimerFired()) if isinstance(e, ProposeIsr)] == []
+
+
+def test_a_follower_joins_the_isr_only_with_all_that_is_committed() -> None:
+    leader = a_leader(following=(2,), isr=(1, 2), log_end_offset=20, high_watermark=15)
+    leader.follow(2, log_end=20, epoch_end=(4, 20))
+    assert ProposeIsr((1, 2, 3), (-1, 1, 1), 7) not in leader.follow(3, log_end=10, epoch_end=(4, 20))
+    assert ProposeIsr((1, 2, 3), (-1, 1, 1), 7) in leader.step(FollowerReplicated(3, 20))
+
+
+def test_a_proposed_member_counts_for_the_high_watermark_at_once() -> None:
+    leader = a_leader(following=(2,), isr=(1, 2))
+    leader.follow(3)
+    assert leader.machine.proposed_isr == (1, 2, 3)
+    leader.step(Appended(11))
+    assert leader.step(FollowerReplicated(2, 11)) == [], "3 may be in the ISR already: the controller may have said so"
+
+
+def test_a_log_with_records_of_a_lost_leader_is_cut_by_epoch() -> None:
+    leader = Leader()
+    assert leader.follow(2, log_end=12, last_epoch=4, epoch_end=(4, 10)) == [SendDiverged(2, 4, 10, 1)]
+    assert leader.follow(2, log_end=12, last_epoch=3, epoch_end=(2, 8)) == [SendDiverged(2, 2, 8, 1)]
+    assert not leader.machine.progress[2].is_following
+
+
+def test_a_follower_below_the_log_start_starts_over_there() -> None:
+    leader = Leader(log_start_offset=5)
+    assert leader.follow(2, log_end=3, last_epoch=1, epoch_end=(1, 5)) == [SendStartAt(2, 5, 1)]
+
+
+def test_what_is_not_answered_is_pushed_again_from_the_last_answer() -> None:
+    leader = a_leader(following=(2,))
+    leader.step(Appended(11))
+    leader.now_ms = RETRANSMIT_AFTER_MS
+    assert Push(2, 10, 1 << 20) in leader.step(TimerFired())
+
+
+def test_the_window_bounds_what_is_in_flight() -> None:
+    leader = a_leader(following=(2,), window_bytes=150)
+    assert leader.step(Appended(11)) == [Push(2, 10, 150)]
+    assert leader.step(Appended(12)) == [Push(2, 11, 50)]
+    assert leader.step(Appended(13)) == []
+    assert leader.step(FollowerReplicated(2, 11)) == [Push(2, 12, 50)]
+
+
+def test_a_dead_follower_is_sent_nothing_until_it_asks_anew() -> None:
+    leader = a_leader()
+    leader.step(FollowerGone(2))
+    assert leader.step(Appended(11)) == [Push(3, 10, 1 << 20)]
+    assert Push(2, 10, 1 << 20) in leader.follow(2)
+
+
+def test_the_high_watermark_never_goes_back() -> None:
+    leader = a_leader()
+    leader.follow(2, log_end=8)  # a follower that lost its tail, e.g. to a torn disk
+    assert leader.machine.high_watermark == 10
+
+
+def test_an_idle_partition_is_quiet_and_a_waiting_one_is_not() -> None:
+    leader = a_leader()
+    leader.step(TimerFired())
+    assert leader.machine.is_quiet
+    leader.step(Appended(11))
+    assert not leader.machine.is_quiet
+    leader.step(FollowerReplicated(2, 11))
+    leader.step(FollowerReplicated(3, 11))
+    assert not leader.machine.is_quiet, "the followers do not know the high watermark yet"
+    assert Push(2, 11, 0) in leader.step(TimerFired())
+    assert leader.machine.is_quiet
