@@ -277,8 +277,11 @@ def control_batch(
 
 
 def end_txn_marker(buffer: Buffer, header: BatchHeader) -> EndTxnMarker | None:
-    """What the control batch decides, or None when it is of another kind than commit or abort."""
-    record = decode_records(buffer, header)[0]
+    """What the control batch decides, or None for another kind than commit or abort, or without a record."""
+    records = decode_records(buffer, header)
+    if not records:
+        return None
+    record = records[0]
     if record.key is None or len(record.key) < _CONTROL_KEY.size:
         raise CorruptMessage(f"the control batch of offset {header.base_offset} has no readable key")
     kind = _CONTROL_KEY.unpack_from(record.key)[1]

@@ -3,9 +3,9 @@
 A batch keeps its first and last offset and its base sequence whatever is taken out, so that the log has no doubt where
 it ends and producers none about what they wrote.
 
-The delete horizon is the time from which tombstones and markers in the batch may go (KIP-534): set by the first cleaning
-that meets them, it sits in the base timestamp, with attribute bit 6 to say so. Record timestamps are relative to the base
-timestamp, so setting it means encoding the records anew.
+The delete horizon is the time from which tombstones and markers in the batch may go (KIP-534). The first cleaning that
+meets them sets it: it sits in the base timestamp, with attribute bit 6 to say so. Record timestamps are relative to the
+base timestamp, so setting it means encoding the records anew.
 """
 
 from __future__ import annotations

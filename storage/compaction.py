@@ -42,7 +42,7 @@ class KeyOffsets:
         return len(self._offsets)
 
     def note(self, records: Iterable[Record], from_offset: int) -> bool:
-        """Take in the keys of the next batch; False when they no longer fit, then `latest_offset` must stay below it."""
+        """Take in the keys of the next batch. False when they no longer fit: `latest_offset` must stay below it."""
         offsets, max_keys = self._offsets, self.max_keys
         for offset, _, key, _, _ in records:
             if key is not None and offset >= from_offset:

@@ -217,7 +217,9 @@ class OsDisk:
 
     def _close_below(self, path: str) -> None:
         """Close the file of that name, or every file in the directory of that name."""
-        self.close(path)
+        if path in self._descriptors:  # a file then: spare the search, every checkpoint comes this way
+            self.close(path)
+            return
         prefix = path + os.sep
         for name in [name for name in self._descriptors if name.startswith(prefix)]:
             self.close(name)

@@ -18,6 +18,7 @@ from storage.leader_epochs import FILE_NAME as EPOCHS_FILE
 from storage.leader_epochs import LeaderEpochs
 from storage.producer_state import CompletedTransaction, ProducerStateMap
 from storage.segment import INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, Segment
+from storage.segment_swap import SWAP, complete_swaps
 from storage.snapshots import SUFFIX as SNAPSHOT_SUFFIX
 from storage.snapshots import ProducerSnapshots, rebuild
 from storage.txn_index import AbortedTransaction
@@ -100,9 +101,13 @@ def _empty(directory: Path, disk: Disk, log_start_offset: int) -> LoadedLog:
 
 
 def _numbered_files(directory: Path, disk: Disk) -> dict[str, dict[int, int]]:
-    """suffix → {offset: size}. Removes what an interrupted deletion, cleaning or atomic write left behind."""
+    """suffix → {offset: size}. Ends or removes what an interrupted deletion, cleaning or atomic write left behind."""
     files: dict[str, dict[int, int]] = {}
-    for name, size in disk.list(directory).items():
+    names = disk.list(directory)
+    if any(name.endswith(SWAP) for name in names):
+        complete_swaps(directory, disk)
+        names = disk.list(directory)
+    for name, size in names.items():
         if name.endswith(_LEFTOVERS):
             disk.remove(directory / name)
         elif match := _NUMBERED.fullmatch(name):
@@ -141,9 +146,9 @@ def _recover(loaded: LoadedLog, recovery_point: int, index_interval_bytes: int) 
         if not is_last and segments[index + 1].base_offset <= recovery_point:
             continue
         start = _trusted_position(segment, recovery_point)
-        end_of_sound = _recover_segment(loaded, segment, start, index_interval_bytes)
         if scanned_from < 0:
             scanned_from = segment.base_offset if start == 0 else segment.offset_index.floor(recovery_point).offset + 1
+        end_of_sound = _recover_segment(loaded, segment, start, index_interval_bytes)
         if end_of_sound == segment.size:
             if not is_last:
                 segment.seal()

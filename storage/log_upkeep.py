@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Sequence
 
 from model.configs import LogConfig
 from model.errors import OffsetOutOfRange
@@ -125,6 +126,14 @@ class LogUpkeep(LogState):
         self._snapshots.remove_below(self._bases[0])
         logger.info("%s: deleted %d segments %s, starts at %d", self.topic_partition, count, reason, self._bases[0])
         return count
+
+    def replace_segments(self, old: Sequence[Segment], new: Segment) -> None:
+        """Compaction has put `new` in the place of `old`, neighbours in this order, on disk; now here."""
+        first = self.segments.index(old[0])
+        assert self.segments[first : first + len(old)] == list(old), (self.segments, old)
+        self.segments[first : first + len(old)] = [new]
+        self._bases[first : first + len(old)] = [new.base_offset]
+        self._names_changed = True
 
     # --- Durability ---------------------------------------------------------------------------------------------------
 

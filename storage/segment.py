@@ -6,8 +6,10 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from model.errors import CorruptMessage, StorageFailure
-from protocol.records import HEADER, HEADER_SIZE, LENGTH_PREFIX, MAGIC, BatchHeader, Buffer, check_crc
+from crc32c import crc32c
+
+from model.errors import StorageFailure
+from protocol.records import ATTRIBUTES_POSITION, HEADER, HEADER_SIZE, LENGTH_PREFIX, MAGIC, BatchHeader, Buffer
 from storage.batch_positions import BatchPositions
 from storage.disk import Disk
 from storage.index import OffsetIndex, TimeIndex
@@ -180,26 +182,26 @@ class Segment:
 
     def sound_batches(self, position: int = 0) -> Iterator[BatchHeader]:
         """As `headers`, but reads and checks each batch and stops at the first that is torn or damaged."""
-        chunk, chunk_start = b"", position
+        view, view_start = memoryview(b""), position
         while position + HEADER_SIZE <= self.size:
-            at = position - chunk_start
-            if at + HEADER_SIZE > len(chunk):
-                chunk, chunk_start, at = self._disk.read(self.log_path, _RECOVERY_CHUNK, position), position, 0
-            header = BatchHeader(at, *_unpack_header(chunk, at))
-            if header.magic != MAGIC or header.batch_length < HEADER_SIZE - LENGTH_PREFIX:
+            at = position - view_start
+            if at + HEADER_SIZE > len(view):
+                view, view_start, at = (
+                    memoryview(self._disk.read(self.log_path, _RECOVERY_CHUNK, position)),
+                    position,
+                    0,
+                )
+            header = BatchHeader(position, *_unpack_header(view, at))
+            size = header.batch_length + LENGTH_PREFIX
+            if header.magic != MAGIC or size < HEADER_SIZE or position + size > self.size:
                 return
-            if position + header.size > self.size:
+            if at + size > len(view):
+                length = max(_RECOVERY_CHUNK, size)
+                view, view_start, at = memoryview(self._disk.read(self.log_path, length, position)), position, 0
+            if crc32c(view[at + ATTRIBUTES_POSITION : at + size]) != header.crc:
                 return
-            if at + header.size > len(chunk):
-                length = max(_RECOVERY_CHUNK, header.size)
-                chunk, chunk_start = self._disk.read(self.log_path, length, position), position
-                header = header._replace(position=0)
-            try:
-                check_crc(chunk, header)
-            except CorruptMessage:
-                return
-            yield header._replace(position=position)
-            position += header.size
+            yield header
+            position += size
 
     def batch(self, header: BatchHeader) -> bytes:
         """The whole batch; put `header._replace(position=0)` beside it."""

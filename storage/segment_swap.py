@@ -18,7 +18,6 @@ from storage.segment import INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TXN_IND
 
 CLEANED, SWAP = ".cleaned", ".swap"
 _SUFFIXES = (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, LOG_SUFFIX)  # the order of every renaming
-_SNAPSHOT_SUFFIX = ".snapshot"
 _SWAP_NAME = re.compile(r"(\d{20})(\.[a-z]+)\.swap")
 
 
@@ -40,11 +39,10 @@ def decide(segment: Segment, directory: Path, disk: Disk) -> None:
 
 
 def swap_in(segment: Segment, replaced: Sequence[Segment], directory: Path, disk: Disk) -> None:
-    """Step 3. The replaced segments are not to be used any more, nor are their producer snapshots (but the first's)."""
+    """Step 3. The replaced segments are not to be used any more; but for the first, their producer snapshots may go."""
     for old in replaced:
         if old.base_offset != segment.base_offset:
             old.delete()
-            disk.remove(f"{directory}/{old.base_offset:020d}{_SNAPSHOT_SUFFIX}")
     staged = _paths(segment)
     _set_paths(segment, directory, "")
     for before, after in zip(staged, _paths(segment), strict=True):

@@ -15,7 +15,7 @@ from machines.controller import (
     Event,
     Send,
 )
-from machines.metadata import MetadataImage, PartitionInfo
+from machines.metadata import Change, MetadataImage, PartitionInfo
 from model.configs import BrokerConfig
 from protocol.cluster_admin import CreateTopics, NewTopic
 from protocol.cluster_control import AlterIsr, IsrProposal, IsrResult, RegisterBroker
@@ -30,6 +30,7 @@ class TestController:
         config = BrokerConfig({key.replace("_", "."): value for key, value in overrides.items()})
         self.machine = ControllerMachine(MetadataImage(), config)
         self.replica = MetadataImage()
+        self.last_changes: list[Change] = []
         self.step(Elected(1, 1, {}))
         for broker in brokers:
             self.register(broker)
@@ -39,12 +40,13 @@ class TestController:
         return self.machine.image
 
     def step(self, event: Event, now_ms: int = 0) -> list[Effect]:
+        self.last_changes = []
         effects = self.machine.step(event, now_ms)
         self.machine.check()
         for at, effect in enumerate(effects):
             if isinstance(effect, AppendRecords):
                 assert at == 0, "what must be durable stands first"
-                self.replica.apply_batch(effect.base_version, effect.records)
+                self.last_changes = self.replica.apply_batch(effect.base_version, effect.records)
         assert self.replica == self.image, "a replay differs from the live image"
         return effects
 
@@ -78,8 +80,12 @@ class TestController:
         now = self.partition(topic)
         topic_id = self.image.topics[topic].topic_id
         proposal = dict(
-            topic=topic, topic_id=topic_id, partition=0, leader_epoch=now.leader_epoch,
-            partition_epoch=now.partition_epoch, isr=isr,
+            topic=topic,
+            topic_id=topic_id,
+            partition=0,
+            leader_epoch=now.leader_epoch,
+            partition_epoch=now.partition_epoch,
+            isr=isr,
         )
         sender = changes.pop("sender", now.leader)
         incarnation = changes.pop("sender_incarnation", self.image.brokers[sender].incarnation)  # type: ignore[index]
@@ -89,4 +95,5 @@ class TestController:
 
 
 def broadcast_records(effects: list[Effect]) -> list[object]:
+    """What the brokers hear."""
     return [r for e in effects if isinstance(e, Broadcast) for r in getattr(e.message, "records", ())]

@@ -22,9 +22,7 @@ def a_batch(count: int = 1, *, value: bytes = b"v" * 20, timestamp: int = NOW_MS
 
 def a_log(directory: Path, *, was_clean: bool = True, disk: Any = None, **how: Any) -> Log:
     """Any LogConfig field or argument of Log.open by name."""
-    opening = {
-        name: how.pop(name) for name in ("recovery_point", "log_start_offset", "topic_id") if name in how
-    }
+    opening = {name: how.pop(name) for name in ("recovery_point", "log_start_offset", "topic_id") if name in how}
     return Log.open(
         directory / "events-0",
         TopicPartition("events", 0),

@@ -181,7 +181,9 @@ def test_leftovers_of_a_crash_are_removed(tmp_path):
         (log.directory / name).write_bytes(b"old")
     a_log(tmp_path, was_clean=False)
     names = {path.name for path in log.directory.iterdir()}
-    assert names == {f"{0:020d}.log", "leader-epoch-checkpoint"} | {n for n in names if n.endswith((".index", ".timeindex"))}
+    assert names == {f"{0:020d}.log", "leader-epoch-checkpoint"} | {
+        n for n in names if n.endswith((".index", ".timeindex"))
+    }
     assert f"{99:020d}.index" not in names
 
 

@@ -167,7 +167,7 @@ def test_a_flush_covers_what_is_not_durable_yet(tmp_path):
     assert log.recovery_point == 40
     assert [path for path in disk.synced if path.endswith(".log")] == [segment.log_path for segment in log.segments]
     disk.synced.clear()
-    log.append_as_leader(a_batch(), 4, NOW_MS)
+    log.append_as_leader(a_batch(), 3, NOW_MS)
     log.flush()
     log.flush()
     assert disk.synced == [log.active.log_path]
@@ -189,7 +189,8 @@ def test_a_flush_that_began_before_a_truncation_claims_nothing(tmp_path):
     job = log.begin_flush()
     job.run()
     log.truncate_to(10)
-    log.append_as_leader(a_batch(20), 4, NOW_MS)
+    for _ in range(10):
+        log.append_as_leader(a_batch(2), 4, NOW_MS)
     log.finish_flush(job)
     assert log.recovery_point < 10
 
