@@ -153,10 +153,10 @@ class ControllerMachine:
                 self.state.record(ControllerRecord(event.broker_id, event.controller_epoch))
                 fence_the_missing(self.state, event.alive)
                 self._next_rebalance_ms = now_ms + self._rebalance_interval_ms()
-                after.append(Broadcast(self._announcement()))
+                after.append(Broadcast(self.announcement()))
             case Tick():
                 self._tick(now_ms)
-                after.append(Broadcast(self._announcement()))
+                after.append(Broadcast(self.announcement()))
         effects = self._effects_of_batch(base_version)
         if isinstance(event, Asked) and isinstance(event.request, control.RegisterBroker):
             # before the update, which would not fit onto the image of a broker that is new
@@ -177,7 +177,7 @@ class ControllerMachine:
     def _rebalance_interval_ms(self) -> int:
         return self.state.config.get_int("leader.imbalance.check.interval.seconds") * 1000
 
-    def _announcement(self) -> ControllerIs:
+    def announcement(self) -> ControllerIs:
         return ControllerIs(self.image.controller_id, self.image.controller_epoch, self.image.version)
 
     def _effects_of_batch(self, base_version: int) -> list[Effect]:

@@ -1,0 +1,1 @@
+"""One file per API key: how this broker answers it. `ls` is the protocol table."""

@@ -1,0 +1,126 @@
+"""From a client's frame to its handler and back.
+
+Handlers live in `kNN_name.py` and are imported when first asked for. A handler is a function
+`handle(context, request)` that returns a response, None (no answer), or an awaitable of either. It starts in arrival
+order; what it returns leaves in arrival order.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from model.errors import ErrorCode, InvalidRequest, KafkaError
+from protocol.api_keys import API_KEYS
+from protocol.frames import RequestHeader, parse_request_header, response_header
+
+if TYPE_CHECKING:
+    from actors.broker import Broker
+    from transport.client_connection import Answer, ClientConnection
+
+logger = logging.getLogger(__name__)
+
+HANDLERS: dict[int, str] = {
+    0: "k00_produce",
+    1: "k01_fetch",
+    2: "k02_list_offsets",
+    3: "k03_metadata",
+    10: "k10_find_coordinator",
+    18: "k18_api_versions",
+    19: "k19_create_topics",
+    20: "k20_delete_topics",
+    21: "k21_delete_records",
+    22: "k22_init_producer_id",
+    23: "k23_offset_for_leader_epoch",
+    32: "k32_describe_configs",
+    33: "k33_alter_configs",
+    35: "k35_describe_log_dirs",
+    37: "k37_create_partitions",
+    43: "k43_elect_leaders",
+    44: "k44_incremental_alter_configs",
+    45: "k45_alter_partition_reassignments",
+    46: "k46_list_partition_reassignments",
+    60: "k60_describe_cluster",
+    75: "k75_describe_topic_partitions",
+}
+"""Key → module, in order: ApiVersions and docs/api_keys.md follow from it."""
+
+API_VERSIONS = 18
+
+Handler = Callable[["RequestContext", Any], Any]
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """What a handler knows of a request beside its body."""
+
+    broker: Broker
+    connection: ClientConnection
+    header: RequestHeader
+
+    @property
+    def api_version(self) -> int:
+        """The version the request came in and the response goes out."""
+        return self.header.api_version
+
+
+class Dispatcher:
+    """Answers frames; one per broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self._handlers: dict[int, Handler] = {}
+
+    def __call__(self, connection: ClientConnection, frame: memoryview) -> Answer | Awaitable[Answer]:
+        """The response's chunks without the length prefix, None, or an awaitable of either.
+
+        Raises KafkaError or MalformedMessage when the connection must be closed: the header makes no sense, the key is
+        unknown, or the version is one that we don't speak (only ApiVersions has an answer to that).
+        """
+        header = parse_request_header(frame)
+        connection.client_id = header.client_id
+        key, version = header.api_key, header.api_version
+        api = API_KEYS.get(key)
+        if api is None or key not in HANDLERS:
+            raise InvalidRequest(f"API key {key} is not served")
+        if not api.serves(version):
+            if key != API_VERSIONS:
+                raise InvalidRequest(f"{api.name} version {version} is not served")
+            return self._unsupported_api_versions(header)
+        request = api.request.decode(frame, version, header.body_offset)
+        handler = self._handlers.get(key) or self._load(key)
+        answer = handler(RequestContext(self.broker, connection, header), request)
+        if answer is None:
+            return None
+        if hasattr(answer, "encode_chunks"):
+            return self._encode(header, answer)
+        return self._later(header, answer)
+
+    async def _later(self, header: RequestHeader, answer: Awaitable[Any]) -> Answer:
+        response = await answer
+        return None if response is None else self._encode(header, response)
+
+    @staticmethod
+    def _encode(header: RequestHeader, response: Any) -> Answer:
+        head = response_header(header.api_key, header.api_version, header.correlation_id)
+        chunks: Answer = [head, *response.encode_chunks(header.api_version)]
+        return chunks
+
+    def _unsupported_api_versions(self, header: RequestHeader) -> Answer:
+        """KIP-511: answer in version 0 without decoding the body, whose shape we can't know."""
+        from actors.api.k18_api_versions import describe
+
+        response = describe(self.broker, 0)
+        response.error_code = ErrorCode.UNSUPPORTED_VERSION
+        return [response_header(API_VERSIONS, 0, header.correlation_id), response.encode(0)]
+
+    def _load(self, key: int) -> Handler:
+        handler: Handler = importlib.import_module(f"actors.api.{HANDLERS[key]}").handle
+        self._handlers[key] = handler
+        return handler
+
+
+__all__ = ["HANDLERS", "Dispatcher", "KafkaError", "RequestContext"]

@@ -1,0 +1,51 @@
+"""18 ApiVersions, v0-5.
+
+Which keys and versions this broker speaks, from the list of handlers.
+- A version that we don't know is answered in v0 with UNSUPPORTED_VERSION (in `dispatch`, KIP-511).
+- v5: the client may say which cluster and node it expects (KIP-1242).
+Left out: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from model.errors import ErrorCode
+from protocol.api_keys import API_KEYS
+from protocol.k18_api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
+
+if TYPE_CHECKING:
+    from actors.api.dispatch import RequestContext
+    from actors.broker import Broker
+
+_SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
+ADVERTISED_MIN = {0: 0}
+"""Produce is advertised from 0 although 3 is the least that is served: see KAFKA-18659 and librdkafka's compression."""
+
+
+def handle(context: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
+    """The list; or INVALID_REQUEST for a client that names itself strangely (KIP-511)."""
+    response = describe(context.broker, context.api_version)
+    names_itself = context.api_version >= 3
+    if names_itself and not (
+        _SOFTWARE.fullmatch(request.client_software_name) and _SOFTWARE.fullmatch(request.client_software_version)
+    ):
+        response.error_code = ErrorCode.INVALID_REQUEST
+    return response
+
+
+def describe(broker: Broker, version: int) -> ApiVersionsResponse:
+    """What is served, for any version of the answer."""
+    from actors.api.dispatch import HANDLERS
+
+    return ApiVersionsResponse(
+        api_keys=[
+            ApiVersion(
+                api_key=key,
+                min_version=ADVERTISED_MIN.get(key, API_KEYS[key].min_version),
+                max_version=API_KEYS[key].max_version,
+            )
+            for key in HANDLERS
+        ]
+    )

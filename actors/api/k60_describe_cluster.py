@@ -1,0 +1,40 @@
+"""60 DescribeCluster, v0-2.
+
+The cluster id, the controller and the live brokers (v2: the fenced ones too, on request).
+Left out: controller endpoints (type 2): the controller is one of the brokers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.errors import ErrorCode
+from protocol.k60_describe_cluster import DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse
+
+if TYPE_CHECKING:
+    from actors.api.dispatch import RequestContext
+
+BROKER_ENDPOINTS = 1
+
+
+def handle(context: RequestContext, request: DescribeClusterRequest) -> DescribeClusterResponse:
+    """From the image."""
+    image, spec = context.broker.image, context.broker.spec
+    if context.api_version >= 1 and request.endpoint_type != BROKER_ENDPOINTS:
+        return DescribeClusterResponse(
+            error_code=ErrorCode.MISMATCHED_ENDPOINT_TYPE,
+            error_message="only broker endpoints can be described here",
+            endpoint_type=request.endpoint_type,
+            cluster_id=spec.cluster_id,
+        )
+    return DescribeClusterResponse(
+        cluster_id=spec.cluster_id,
+        controller_id=image.controller_id,
+        brokers=[
+            DescribeClusterBroker(
+                broker_id=b.broker_id, host=b.host, port=b.port, rack=b.rack, is_fenced=b.is_fenced
+            )
+            for b in image.brokers.values()
+            if request.include_fenced_brokers or not b.is_fenced
+        ],
+    )

@@ -1,0 +1,290 @@
+"""One broker: its replicas, its line to the controller, its listeners, and the controller itself when it holds the lease.
+
+Everything here runs on the one event loop of the broker's process. Work is done by the actors (`partition_leader`,
+`follower_replica`, `controller`); the broker routes mail and requests to them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from actors.actor_system import ActorSystem
+from actors.api.dispatch import Dispatcher
+from actors.controller import Controller
+from actors.controller_link import CONTROLLER_ADDRESS, LINK_ADDRESS, ControllerLink
+from actors.producer_ids import ProducerIds
+from actors.replicas import Replicas
+from machines.metadata import BrokerInfo, MetadataImage
+from model.configs import BrokerConfig
+from model.errors import OdradekError, RequestTimedOut
+from model.ids import TopicPartition
+from protocol.cluster_control import ControlledShutdown, ControllerMessage
+from protocol.cluster_replication import ReplicationMessage
+from protocol.cluster_supervision import (
+    SUPERVISOR_ADDRESS,
+    SUPERVISOR_NODE,
+    BrokerDown,
+    ClusterView,
+    ControllerElected,
+    SupervisionMessage,
+)
+from storage.checkpoints import MetaProperties
+from storage.metadata_store import LocalMetadataStore
+from transport.bus import Bus
+from transport.lifeline import Lifelines
+from transport.listener import Listener, ListenerLimits
+
+if TYPE_CHECKING:
+    from actors.broker_spec import BrokerSpec
+    from transport.envelope import Envelope
+
+logger = logging.getLogger(__name__)
+
+TIMER_ROUND_S = 0.1
+CHECKPOINT_S = 5.0
+HANDOVER_MS = 1_000
+SETTLE_S = 0.5
+
+
+class Broker:
+    """A broker's life: `start`, then mail and requests, then `stop`."""
+
+    message_type: Any = SupervisionMessage | ControllerMessage | ReplicationMessage
+
+    def __init__(self, spec: BrokerSpec, bus: Bus, system: ActorSystem) -> None:
+        self.spec = spec
+        self.bus = bus
+        self.system = system
+        self.loop = asyncio.get_running_loop()
+        self.static_config = self.config = BrokerConfig(spec.overrides)
+        self.image = MetadataImage()
+        self.port = spec.port
+        self.live: dict[int, int] = {}  # broker -> incarnation, as the supervisor last said
+        spec.data_dir.mkdir(parents=True, exist_ok=True)
+        self.link = ControllerLink(self)
+        self.replicas = Replicas(self)
+        MetaProperties.claim(spec.data_dir, self.replicas.disk, cluster_id=spec.cluster_id, node_id=spec.broker_id)
+        self.producer_ids = ProducerIds(self)
+        self.controller = Controller(
+            spec.broker_id,
+            spec.incarnation,
+            LocalMetadataStore(spec.cluster_dir),
+            send=self._send_as_controller,
+            view_of_live_brokers=self._live_brokers,
+            config=self.config,
+            clock=lambda: time.monotonic_ns() // 1_000_000,
+            on_lost=self._controller_lost,
+        )
+        self.listener = Listener(Dispatcher(self), self._limits())
+        bus.on_credit(self.replicas.on_credit)
+        self.lifelines = Lifelines(spec.broker_id, spec.incarnation, spec.run_dir, self._on_lifeline_lost)
+        self._dying: dict[int, int] = {}  # dead, and the image does not say so yet
+        self._settled = asyncio.Event()
+        self._fenced_since: dict[int, float] = {}  # loop time
+        self._lease: asyncio.Task[None] | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        self._is_stopping = False
+
+    def _limits(self) -> ListenerLimits:
+        config = self.config
+        return ListenerLimits(
+            socket_request_max_bytes=config.get_int("socket.request.max.bytes"),
+            max_connections=config.get_int("max.connections"),
+            max_connections_per_ip=config.get_int("max.connections.per.ip"),
+            queued_max_requests=config.get_int("queued.max.requests"),
+            connections_max_idle_ms=config.get_int("connections.max.idle.ms"),
+        )
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def start(self, listener: socket.socket) -> None:
+        """Join the cluster, then accept clients. Returns once registered; waits for a controller as long as it takes."""
+        self.port = listener.getsockname()[1]
+        self.lifelines.start()
+        self._seek_lease()
+        self._every(TIMER_ROUND_S, self._timer_round)
+        await self.link.registered.wait()
+        await self.listener.start(listener)
+        self._every(CHECKPOINT_S, self.replicas.checkpoint)
+        self._every(self.config.get_int("log.retention.check.interval.ms") / 1000, self.replicas.retention_round)
+
+    async def stop(self) -> None:
+        """Hand over what this broker leads, then close in order."""
+        self._is_stopping = True
+        self.listener.stop_accepting()
+        others = [broker for broker in self.image.live_brokers() if broker.broker_id != self.spec.broker_id]
+        if others and self.link.is_registered and self.config.get_bool("controlled.shutdown.enable"):
+            try:
+                spec = self.spec
+                await self.link.ask(
+                    lambda number: ControlledShutdown(number, spec.broker_id, spec.incarnation), HANDOVER_MS
+                )
+            except RequestTimedOut:
+                logger.warning("nobody took over from broker %d in time; stopping all the same", self.spec.broker_id)
+        if self._lease is not None:
+            self._lease.cancel()
+        await self.controller.stop()
+        for timer in self._timers:
+            timer.cancel()
+        await self.listener.close()
+        self.replicas.close()
+        self.lifelines.close()
+
+    def give_up(self, reason: str) -> None:
+        """Crash-only: end this process; the supervisor starts a fresh one."""
+        if not self._is_stopping:
+            self.system.on_escalation("/", reason)
+
+    def _seek_lease(self) -> None:
+        self._lease = self.loop.create_task(self.controller.run_for_lease())
+        self._lease.add_done_callback(self._lease_won)
+
+    def _lease_won(self, lease: asyncio.Task[None]) -> None:
+        if lease.cancelled():
+            return
+        failure = lease.exception()
+        if failure is not None:
+            self._controller_lost(failure)
+            return
+        image = self.controller.image
+        if image is not None:
+            message = ControllerElected(self.spec.broker_id, image.controller_epoch)
+            self.bus.tell(SUPERVISOR_NODE, SUPERVISOR_ADDRESS, message, control=True)
+
+    def _controller_lost(self, reason: BaseException) -> None:
+        if self._is_stopping:
+            return
+        if not isinstance(reason, OdradekError):
+            logger.error("the controller failed on broker %d", self.spec.broker_id, exc_info=reason)
+        self._timers.append(self.loop.call_later(0.5, self._seek_lease))
+
+    def _every(self, seconds: float, work: Any) -> None:
+        slot = len(self._timers)
+
+        def run() -> None:
+            self._timers[slot] = self.loop.call_later(seconds, run)
+            work()
+
+        self._timers.append(self.loop.call_later(seconds, run))
+
+    def _timer_round(self) -> None:
+        self.replicas.timer_round()
+        self.link.timer_round()
+
+    # -- mail ------------------------------------------------------------------------------------------------------
+
+    def on_envelope(self, envelope: Envelope) -> None:
+        """Mail from another broker, or from the supervisor."""
+        address = envelope.address
+        if address == LINK_ADDRESS:
+            self.link.on_message(envelope.message)
+        elif address == CONTROLLER_ADDRESS:
+            self.controller.on_message(envelope.sender, envelope.message)
+        elif type(envelope.message) is BrokerDown:
+            self._on_broker_down(envelope.message)
+        else:
+            self.replicas.on_envelope(envelope)
+
+    def on_cluster_view(self, view: ClusterView) -> None:
+        """Who lives, from the supervisor; the bus is connected to them already."""
+        before, self.live = self.live, {b.broker_id: b.incarnation for b in view.brokers if b.data_endpoint}
+        for broker_id, incarnation in self.live.items():
+            if before.get(broker_id) != incarnation and broker_id != self.spec.broker_id:
+                self.lifelines.watch(broker_id, incarnation)
+                self.replicas.on_broker_back(broker_id)
+                self.controller.announce_to(broker_id)
+
+    def _on_lifeline_lost(self, broker_id: int, incarnation: int) -> None:
+        """Death, a little before the supervisor has reaped it."""
+        self._on_broker_down(BrokerDown(broker_id, incarnation, "its lifeline ended"))
+
+    def _on_broker_down(self, message: BrokerDown) -> None:
+        broker_id, incarnation = message.broker_id, message.incarnation
+        self.lifelines.forget(broker_id, incarnation)
+        if self.live.get(broker_id) == incarnation:
+            del self.live[broker_id]
+            self.replicas.on_broker_gone(broker_id)
+        known = self.image.brokers.get(broker_id)
+        if known is not None and known.incarnation == incarnation and not known.is_fenced:
+            self._dying[broker_id] = incarnation
+            self._settled.clear()
+        self.controller.on_broker_down(broker_id, incarnation)
+
+    async def settled(self) -> None:
+        """Wait until the image knows of every death that this broker knows of, at most SETTLE_S.
+
+        What is told to a client before that sends it back to the dead, and it may not ask again for a second.
+        """
+        if self._dying:
+            try:
+                async with asyncio.timeout(SETTLE_S):
+                    await self._settled.wait()
+            except TimeoutError:
+                pass
+
+    @property
+    def is_settled(self) -> bool:
+        """The image knows of every death that this broker knows of."""
+        return not self._dying
+
+    def listed_brokers(self) -> tuple[BrokerInfo, ...]:
+        """What Metadata tells clients: the live brokers, and those that died within `broker.session.timeout.ms`.
+
+        Kafka forgets a broker only when its session ends, too. librdkafka takes a broker that is missing for one that
+        is gone for good, tears its partitions off it and waits a second before it asks where they went.
+        """
+        oldest = self.loop.time() - self.config.get_int("broker.session.timeout.ms") / 1000
+        since = self._fenced_since
+        return tuple(
+            broker
+            for broker_id, broker in sorted(self.image.brokers.items())
+            if not broker.is_fenced or since.get(broker_id, oldest) > oldest
+        )
+
+    def _note_fenced(self) -> None:
+        fenced = {b.broker_id for b in self.image.brokers.values() if b.is_fenced}
+        self._fenced_since = {b: self._fenced_since.get(b, self.loop.time()) for b in fenced}
+
+    def _bury(self) -> None:
+        for broker_id, incarnation in list(self._dying.items()):
+            known = self.image.brokers.get(broker_id)
+            if known is None or known.is_fenced or known.incarnation != incarnation:
+                del self._dying[broker_id]
+        if not self._dying:
+            self._settled.set()
+
+    def _send_as_controller(self, broker_id: int, message: ControllerMessage) -> bool:
+        return self.bus.tell(broker_id, LINK_ADDRESS, message, control=True)
+
+    def _live_brokers(self) -> Mapping[int, int]:
+        return self.live
+
+    # -- metadata --------------------------------------------------------------------------------------------------
+
+    def on_image_changed(self, partitions: set[TopicPartition], topics: set[str], broker_configs: bool) -> None:
+        """The image took in records: bring replicas and configs along.
+
+        `topics` are those whose configs changed, `broker_configs` says whether dynamic broker configs did.
+        """
+        self._note_fenced()
+        if self._dying:
+            self._bury()
+        if broker_configs:
+            dynamic = self.image.broker_configs.get("", {}) | self.image.broker_configs.get(
+                str(self.spec.broker_id), {}
+            )
+            self.config = self.static_config.with_overrides(dynamic)
+            topics = set(self.image.topics)
+        me = self.image.brokers.get(self.spec.broker_id)
+        if me is None or me.incarnation != self.spec.incarnation or me.is_fenced:
+            return  # this image is from before we were registered: what it says we lead, we no longer do
+        for topic in topics:
+            info = self.image.topics.get(topic)
+            if info is not None:
+                self.replicas.reconfigure(topic, info.configs)
+        self.replicas.apply(partitions)

@@ -1,0 +1,138 @@
+"""The actor that follows one partition's leader: the shell around `machines.follower`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from actors.actor import Actor
+from actors.ports import ROUND, Buffer, ReplicaPorts
+from actors.replica import Replica
+from machines.follower import (
+    AppendBatches,
+    AskToFollow,
+    BatchesArrived,
+    Confirm,
+    DivergenceFound,
+    Effect,
+    FollowerMachine,
+    LeaderAppeared,
+    LogChanged,
+    MoveHighWatermark,
+    RestartAt,
+    Started,
+    StartMoved,
+    TimerFired,
+    TruncateTo,
+)
+from model.errors import StorageFailure
+from protocol.cluster_replication import Diverged, Follow, Lead, Replicate, Replicated, StartAt
+from protocol.records import iter_batches
+
+
+@dataclass(slots=True, frozen=True)
+class FromLeader:
+    """A message of the leader on `broker_id`, with the records that came beside it."""
+
+    broker_id: int
+    message: Lead | Replicate | Diverged | StartAt
+    buffers: list[memoryview]
+
+
+class FollowerReplica(Actor):
+    """Follows one partition's leader through one leader epoch."""
+
+    def __init__(self, replica: Replica, ports: ReplicaPorts) -> None:
+        super().__init__()
+        self.replica = replica
+        self.ports = ports
+        self.leader_id = replica.info.leader
+        self.machine = FollowerMachine(
+            leader_epoch=replica.info.leader_epoch,
+            log_end_offset=replica.log.log_end_offset,
+            last_epoch=replica.log.last_epoch,
+        )
+
+    def on_start(self) -> None:
+        """Ask the leader to be pushed to."""
+        self.replica.follower = self
+        self._step(Started(), None)
+        self.ports.join_timer_round(self.replica)
+
+    def on_stop(self) -> None:
+        """The role ends."""
+        if self.replica.follower is self:
+            self.replica.follower = None
+
+    def on_failure(self, *_: Any) -> None:
+        """Crash: the supervisor starts another one, which asks the leader anew."""
+        self.on_stop()
+
+    def on_receive(self, message: Any) -> None:
+        """Mail of the leader."""
+        if message is ROUND:
+            self._step(TimerFired(), None)
+        elif type(message) is FromLeader and message.broker_id == self.leader_id:
+            self._on_mail(message)
+        if not self.machine.is_quiet:
+            self.ports.join_timer_round(self.replica)
+
+    def _on_mail(self, mail: FromLeader) -> None:
+        said = mail.message
+        if type(said) is Replicate:
+            data: Buffer | None = mail.buffers[0] if mail.buffers else None
+            size = len(data) if data is not None else 0
+            event = BatchesArrived(
+                said.leader_epoch, said.base_offset, size, said.high_watermark, said.log_start_offset
+            )
+            self._step(event, data)
+        elif type(said) is Lead:
+            self._step(LeaderAppeared(said.leader_epoch), None)
+        elif type(said) is Diverged:
+            own = self.replica.log.end_offset_for_epoch(said.epoch) if said.epoch >= 0 else (-1, -1)
+            self._step(DivergenceFound(said.leader_epoch, said.epoch, said.end_offset, own, said.attempt), None)
+        elif type(said) is StartAt:
+            self._step(StartMoved(said.leader_epoch, said.log_start_offset, said.attempt), None)
+
+    def _step(self, event: Any, data: Buffer | None) -> None:
+        try:
+            self._perform(self.machine.step(event, self.ports.now_ms()), data)
+        except StorageFailure as failure:
+            self.ports.replica_failed(self.replica, failure)
+
+    def _perform(self, effects: list[Effect], data: Buffer | None) -> None:
+        replica, log, epoch = self.replica, self.replica.log, self.machine.leader_epoch
+        for effect in effects:
+            if type(effect) is AppendBatches:
+                assert data is not None
+                fresh = _from_offset(data, effect.from_offset)
+                if len(fresh):
+                    log.append_as_follower(fresh)
+                self._step(LogChanged(log.log_end_offset, log.last_epoch), None)
+            elif type(effect) is Confirm:
+                self.ports.send(self.leader_id, replica, Replicated(epoch, effect.log_end_offset))
+            elif type(effect) is MoveHighWatermark:
+                replica.advance(min(effect.high_watermark, log.log_end_offset))
+                if effect.log_start_offset > log.log_start_offset and effect.log_start_offset <= log.log_end_offset:
+                    log.advance_log_start(effect.log_start_offset)
+            elif type(effect) is AskToFollow:
+                message = Follow(
+                    epoch, effect.log_end_offset, effect.last_epoch, self.ports.incarnation, effect.attempt
+                )
+                self.ports.send(self.leader_id, replica, message)
+            elif type(effect) is TruncateTo:
+                log.truncate_to(effect.offset)
+                replica.high_watermark = min(replica.high_watermark, log.log_end_offset)
+                self._step(LogChanged(log.log_end_offset, log.last_epoch), None)
+            elif type(effect) is RestartAt:
+                log.truncate_fully_and_start_at(effect.offset)
+                replica.high_watermark = effect.offset
+                self._step(LogChanged(log.log_end_offset, log.last_epoch), None)
+
+
+def _from_offset(data: Buffer, offset: int) -> Buffer:
+    """The part of the pushed batches that the log does not hold yet."""
+    for header in iter_batches(data):
+        if header.base_offset >= offset:
+            return memoryview(data)[header.position :] if header.position else data
+    return b""

@@ -1,0 +1,304 @@
+"""The supervisor of a cluster: an actor that performs what `BrokerWatch` decides on real processes.
+
+Node 0 on the bus. It runs in the main thread, which alone may spawn, and keeps cluster.json true. A failure of its own
+ends the process, and the brokers with it: they die with their parent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actors import broker_events as events
+from actors.actor import Actor
+from actors.broker_spawn import Child, is_stopped, spawn
+from actors.broker_spec import BrokerSpec
+from actors.broker_watch import TICK_MS, BrokerWatch, Watched
+from actors.cluster_file import BrokerEntry, ClusterFile, ClusterState
+from protocol.cluster_supervision import (
+    BROKER_ADDRESS,
+    BrokerDown,
+    BrokerHello,
+    BrokerReady,
+    ControllerElected,
+    Heartbeat,
+    Stop,
+    SupervisionMessage,
+)
+
+if TYPE_CHECKING:
+    from transport.bus import Bus
+
+logger = logging.getLogger(__name__)
+
+# the broker's own limit, a little below what the supervisor grants
+STOP_DEADLINE_MS = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlan:
+    """What is the same for every broker, over all its lives."""
+
+    cluster_id: str
+    process_name: str
+    cluster_dir: Path
+    run_dir: Path
+    host: str
+    overrides: dict[str, str]
+    log_level: str
+    broker_class: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEnded:
+    child: Child
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnNow:
+    spawn: events.Spawn
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    pass
+
+
+class Supervisor(Actor):
+    """Receives the brokers' mail and the events of `BrokerWatch`.
+
+    `children` are processes spawned ahead that wait for their first spec. `say(line)` prints for the user.
+    `on_ready()` is called when all brokers run for the first time, `on_end(exit code)` when none is left.
+    """
+
+    def __init__(
+        self,
+        plan: ClusterPlan,
+        brokers: BrokerWatch,
+        children: dict[int, Child],
+        bus: Bus,
+        *,
+        say: Callable[[str], None],
+        on_ready: Callable[[], None],
+        on_end: Callable[[int], None],
+    ) -> None:
+        super().__init__()
+        self.plan = plan
+        self.watch = brokers
+        self.bus = bus
+        self.say = say
+        self.on_ready = on_ready
+        self.on_end = on_end
+        self.cluster_state: ClusterState = "starting"
+        self._ahead = children
+        self._children: dict[int, Child] = {}
+        self._connected: set[int] = set()
+        self._kill_reasons: dict[int, str] = {}
+        self._is_file_stale = False
+
+    def on_start(self) -> None:
+        self._perform(self.watch.begin())
+        self._tick()
+
+    def on_receive(self, message: object) -> None:
+        match message:
+            case LinkEnded(child):
+                self._on_link_ended(child)
+            case SpawnNow(what):
+                self._spawn(what)
+            case WriteFile():
+                if self._is_file_stale:
+                    self.write_file()
+            case events.Tick():
+                self._tick()
+            case BrokerHello() | BrokerReady() | Heartbeat() | ControllerElected():
+                self._step(message)
+            case _:
+                logger.warning("a message that is not for the supervisor: %r", message)
+
+    def stop_cluster(self) -> None:
+        self.cluster_state = "stopping"
+        self._step(events.StopRequested())
+
+    def kill_all(self) -> None:
+        """At once and without order; no process is left on return, and cluster.json says so."""
+        for child in (*self._children.values(), *self._ahead.values()):
+            child.kill()
+        for child in (*self._children.values(), *self._ahead.values()):
+            self.system.loop.remove_reader(child.link)
+            child.reap()
+        self._children.clear()
+        self._ahead.clear()
+        self.watch.forget_processes()
+        self.cluster_state = "stopped"
+        self.write_file()
+
+    def write_file(self, *, is_durable: bool = False) -> None:
+        self._is_file_stale = False
+        views = self.watch.brokers.values()
+        entries = tuple(
+            BrokerEntry(
+                id=broker.broker_id,
+                pid=broker.pid or None,
+                host=broker.host,
+                port=broker.port,
+                zmq_endpoint=broker.data_endpoint or None,
+                state=broker.state,
+                incarnation=broker.incarnation,
+                restarts=broker.restarts,
+            )
+            for broker in views
+        )
+        file = ClusterFile(
+            cluster_id=self.plan.cluster_id,
+            state=self.cluster_state,
+            supervisor_pid=os.getpid() if self.cluster_state != "stopped" else None,
+            controller_id=self.watch.controller_id if self.watch.controller_id >= 0 else None,
+            bootstrap=self.bootstrap,
+            brokers=entries,
+        )
+        try:
+            file.write(self.plan.cluster_dir, is_durable=is_durable)
+        except OSError as error:
+            # a full disk must not end the brokers that still serve
+            logger.error("can't write cluster.json: %s", error)
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(f"{broker.host}:{broker.port}" for broker in self.watch.brokers.values())
+
+    def _tick(self) -> None:
+        self.schedule(TICK_MS, events.Tick())
+        self._step(events.Tick())
+
+    def _step(self, event: events.Event) -> None:
+        self._perform(self.watch.step(event, self.system.now_ms()))
+
+    def _perform(self, effects: list[events.Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case events.Announce(message):
+                    for broker_id in self._connected:
+                        self._tell_broker(broker_id, message)
+                    if isinstance(message, BrokerDown) and not self.watch.is_stopping:
+                        logger.warning("broker %d is down: %s", message.broker_id, message.reason)
+                case events.StateChanged():
+                    self._file_is_stale()
+                case events.Spawn(_, _, delay_ms):
+                    if delay_ms:
+                        self.schedule(delay_ms, SpawnNow(effect))
+                    else:
+                        self._spawn(effect)
+                case events.Connect(hello):
+                    self._connect(hello)
+                case events.LookAt(broker_id):
+                    broker = self.watch.brokers[broker_id]
+                    self._step(events.Looked(broker_id, broker.incarnation, is_stopped(broker.pid)))
+                case events.Kill(broker_id, reason):
+                    self._kill(broker_id, reason)
+                case events.AskToStop(broker_id):
+                    self._ask_to_stop(broker_id)
+                case events.BrokerIsUp(broker_id, is_first_time):
+                    broker = self.watch.brokers[broker_id]
+                    again = "" if is_first_time else " again"
+                    self.say(f"broker {broker_id} is up{again} at {broker.host}:{broker.port} (pid {broker.pid})")
+                case events.ClusterIsReady():
+                    self.cluster_state = "ready"
+                    # whoever reads "ready" may look into cluster.json
+                    self.write_file()
+                    self.on_ready()
+                case events.ClusterCannotStart(broker_id, reason):
+                    log = self.plan.cluster_dir / "logs" / f"broker-{broker_id}.log"
+                    self.say(f"broker {broker_id} can't start: {reason} (see {log})")
+                    self.kill_all()
+                    self.on_end(1)
+                case events.GaveUp(broker_id, reason):
+                    self.say(f"broker {broker_id} died too often and stays down, last: {reason}")
+                case events.AllStopped():
+                    self.kill_all()
+                    self.on_end(0)
+
+    def _spawn(self, what: events.Spawn) -> None:
+        if self.watch.is_stopping:
+            return
+        broker = self.watch.brokers[what.broker_id]
+        child = self._ahead.pop(what.broker_id, None)
+        if child is None:
+            child = spawn(what.broker_id, self.plan.process_name, self.plan.broker_class)
+        self._children[what.broker_id] = child
+        self._step(events.Spawned(what.broker_id, what.incarnation, child.pid))
+        # before the broker can use its incarnation, the number must not be given out again
+        self.write_file(is_durable=broker.restarts == 0)
+        child.send_spec(self._spec_of(broker).encode())
+        self.system.loop.add_reader(child.link, self._on_link_readable, child)
+
+    def _spec_of(self, broker: Watched) -> BrokerSpec:
+        plan = self.plan
+        return BrokerSpec(
+            broker_id=broker.broker_id,
+            incarnation=broker.incarnation,
+            cluster_id=plan.cluster_id,
+            cluster_dir=plan.cluster_dir,
+            data_dir=plan.cluster_dir / f"broker-{broker.broker_id}",
+            run_dir=plan.run_dir,
+            log_dir=plan.cluster_dir / "logs",
+            host=broker.host,
+            port=broker.port,
+            overrides=plan.overrides,
+            log_level=plan.log_level,
+            supervisor_pid=os.getpid(),
+            supervisor_incarnation=plan.incarnation,
+            supervisor_data_endpoint=self.bus.data_endpoint,
+            supervisor_control_endpoint=self.bus.control_endpoint,
+            broker_class=plan.broker_class,
+        )
+
+    def _on_link_readable(self, child: Child) -> None:
+        if child.has_ended():
+            self.system.loop.remove_reader(child.link)
+            # as a message, so that a failure is the actor's
+            self.tell(self.path, LinkEnded(child))
+
+    def _on_link_ended(self, child: Child) -> None:
+        broker_id = child.broker_id
+        if self._children.get(broker_id) is not child:
+            return
+        del self._children[broker_id]
+        reason = child.reap()
+        reason = self._kill_reasons.pop(broker_id, reason)
+        if broker_id in self._connected:
+            self._connected.discard(broker_id)
+            self.bus.disconnect(broker_id)
+        self._step(events.ProcessEnded(broker_id, self.watch.brokers[broker_id].incarnation, reason))
+
+    def _connect(self, hello: BrokerHello) -> None:
+        self.bus.connect(hello.broker_id, hello.incarnation, hello.data_endpoint, hello.control_endpoint)
+        self._connected.add(hello.broker_id)
+
+    def _tell_broker(self, broker_id: int, message: SupervisionMessage) -> None:
+        self.bus.tell(broker_id, BROKER_ADDRESS, message, control=True)
+
+    def _kill(self, broker_id: int, reason: str) -> None:
+        child = self._children.get(broker_id)
+        if child is not None:
+            logger.warning("killing broker %d: %s", broker_id, reason)
+            self._kill_reasons[broker_id] = reason
+            child.kill()
+
+    def _ask_to_stop(self, broker_id: int) -> None:
+        if broker_id in self._connected:
+            self._tell_broker(broker_id, Stop(STOP_DEADLINE_MS))
+        else:
+            os.kill(self._children[broker_id].pid, signal.SIGTERM)
+
+    def _file_is_stale(self) -> None:
+        # several changes of one turn make one write
+        if not self._is_file_stale:
+            self._is_file_stale = True
+            self.tell(self.path, WriteFile())
