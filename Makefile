@@ -19,8 +19,8 @@ run: $(VENV)/.for-run      ## start 3 brokers, run the flights demo, leave the c
 cluster: $(VENV)/.for-run  ## start 3 brokers only
 	@$(PY) run_cluster.py --brokers 3 --port 9092 $(ARGS)
 
-test: $(VENV)/.for-dev     ## every test that needs no Java: unit, compat and cluster tests
-	$(PYTEST) tests/unit tests/compat tests/cluster $(ARGS)
+test: $(VENV)/.for-dev     ## every test that Python alone can run: unit, compat and cluster tests
+	$(PYTEST) -m 'not java and not toolchain' tests/unit tests/compat tests/cluster $(ARGS)
 
 unit: $(VENV)/.for-dev     ## the quick tests
 	$(PYTEST) tests/unit $(ARGS)
@@ -36,11 +36,11 @@ format: $(VENV)/.for-dev   ## ruff's fixes
 bench: $(VENV)/.for-dev    ## the benchmark table; ARGS=--peer runs Apache Kafka beside us (Java and Maven needed)
 	$(PY) benchmarks/run_bench.py $(ARGS)
 
-compat: $(VENV)/.for-dev   ## other people's clients against a live cluster
+compat: $(VENV)/.for-dev   ## all clients: also Kafka's own tools (java, mvn), franz-go (go), kafkajs (npm)
 	$(PYTEST) tests/compat $(ARGS)
 
-docs: $(VENV)/.for-dev     ## docs/api_keys.md and docs/configs.md, derived from the code
-	$(PY) docs/generate.py
+docs: $(VENV)/.for-dev     ## the pages of docs/ that are derived from the code
+	for page in tools/*_docs.py; do $(PY) $$page || exit 1; done
 
 clean:           ## forget .venv and every cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
