@@ -51,6 +51,7 @@ class FollowerReplica(Actor):
             leader_epoch=replica.info.leader_epoch,
             log_end_offset=replica.log.log_end_offset,
             last_epoch=replica.log.last_epoch,
+            attempt=ports.first_attempt(),
         )
 
     def on_start(self) -> None:
@@ -83,7 +84,7 @@ class FollowerReplica(Actor):
             data: Buffer | None = mail.buffers[0] if mail.buffers else None
             size = len(data) if data is not None else 0
             event = BatchesArrived(
-                said.leader_epoch, said.base_offset, size, said.high_watermark, said.log_start_offset
+                said.leader_epoch, said.base_offset, size, said.high_watermark, said.log_start_offset, said.attempt
             )
             self._step(event, data)
         elif type(said) is Lead:
@@ -121,10 +122,12 @@ class FollowerReplica(Actor):
                 )
                 self.ports.send(self.leader_id, replica, message)
             elif type(effect) is TruncateTo:
+                self.ports.before_truncation(replica)
                 log.truncate_to(effect.offset)
                 replica.high_watermark = min(replica.high_watermark, log.log_end_offset)
                 self._step(LogChanged(log.log_end_offset, log.last_epoch), None)
             elif type(effect) is RestartAt:
+                self.ports.before_truncation(replica)
                 log.truncate_fully_and_start_at(effect.offset)
                 replica.high_watermark = effect.offset
                 self._step(LogChanged(log.log_end_offset, log.last_epoch), None)

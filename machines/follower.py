@@ -33,6 +33,7 @@ class BatchesArrived:
     size: int
     high_watermark: int
     log_start_offset: int
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class FollowerMachine:
     last_epoch: int
     is_synced: bool = False  # the leader accepted our log as a prefix of its own
     asked_ms: int = 0
-    attempt: int = 0  # of Follow; an answer to an older one is dropped, or a late StartAt could cut what was confirmed
+    attempt: int = 0  # of Follow; answers to an older one are dropped
 
     def step(self, event: Event, now_ms: int) -> list[Effect]:
         """Take one event in and say what is to be done, in order."""
@@ -163,7 +164,7 @@ class FollowerMachine:
         return leader_epoch == self.leader_epoch and attempt == self.attempt and not self.is_synced
 
     def _on_batches(self, event: BatchesArrived, now_ms: int) -> list[Effect]:
-        if event.leader_epoch != self.leader_epoch:
+        if event.leader_epoch != self.leader_epoch or event.attempt != self.attempt:
             return []
         if event.base_offset > self.log_end_offset:  # something was lost on the way
             return self._ask(now_ms) if self.is_synced or self._may_ask(now_ms) else []

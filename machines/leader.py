@@ -40,7 +40,7 @@ from machines.leader_events import (
 from model.errors import ErrorCode
 
 RETRANSMIT_AFTER_MS = 400
-PROPOSAL_RETRY_MS = 1_000
+PROPOSAL_RETRY_MS = 300
 
 
 @dataclass(slots=True)
@@ -48,6 +48,7 @@ class Progress:
     """What the leader knows of one follower."""
 
     incarnation: int = -1
+    attempt: int = -1  # of its last Follow
     log_end_offset: int = -1  # acknowledged; -1: it has not said yet
     next_offset: int = -1  # the next one to push
     in_flight_bytes: int = 0
@@ -89,6 +90,7 @@ class LeaderMachine:
     progress: dict[int, Progress] = field(init=False)
     proposed_isr: tuple[int, ...] | None = None
     proposed_ms: int = 0
+    at_stake: set[int] = field(default_factory=set)  # members of every proposal made in this partition epoch
     waiting: deque[tuple[int, object]] = field(default_factory=deque)  # (offset that must be committed, token)
 
     def __post_init__(self) -> None:
@@ -118,7 +120,8 @@ class LeaderMachine:
             case IsrCommitted():
                 return self._on_isr(event, now_ms)
             case IsrRefused():
-                self.proposed_isr = None
+                if self.proposed_isr is not None:
+                    self.proposed_isr, self.proposed_ms = self.isr, now_ms
                 return []
             case FollowerGone():
                 return self._on_gone(event, now_ms)
@@ -149,7 +152,12 @@ class LeaderMachine:
     def _on_await(self, event: AwaitCommit) -> list[Effect]:
         if event.offset <= self.high_watermark:
             return [Acknowledge(event.token, self._commit_error())]
-        self.waiting.append((event.offset, event.token))
+        waiting = self.waiting
+        if waiting and event.offset < waiting[-1][0]:  # the retry of a batch that stands before what others wait for
+            place = next(at for at, (offset, _) in enumerate(waiting) if offset > event.offset)
+            waiting.insert(place, (event.offset, event.token))
+        else:
+            waiting.append((event.offset, event.token))
         return []
 
     def _commit_error(self) -> ErrorCode:
@@ -191,7 +199,7 @@ class LeaderMachine:
         room = self.window_bytes - progress.in_flight_bytes
         if room <= 0:
             return []
-        return [Push(follower, progress.next_offset, min(room, self.push_bytes))]
+        return [Push(follower, progress.next_offset, min(room, self.push_bytes), progress.attempt)]
 
     def _on_pushed(self, event: Pushed) -> None:
         """The shell sent these bytes; nothing in flight is assumed until it says so."""
@@ -206,7 +214,7 @@ class LeaderMachine:
         progress = self.progress.get(event.follower)
         if progress is None:
             return []
-        progress.incarnation = event.incarnation
+        progress.incarnation, progress.attempt = event.incarnation, event.attempt
         progress.last_heard_ms = now_ms
         progress.forget_in_flight()
         if event.log_end_offset < self.log_start_offset or event.last_epoch > self.leader_epoch:
@@ -228,7 +236,9 @@ class LeaderMachine:
         progress.goal_offset, progress.goal_ms = self.log_end_offset, now_ms
         if event.log_end_offset == self.log_end_offset:
             progress.caught_up_ms = now_ms
-        effects: list[Effect] = self._push(event.follower, progress) or [Push(event.follower, event.log_end_offset, 0)]
+        effects: list[Effect] = self._push(event.follower, progress) or [
+            Push(event.follower, event.log_end_offset, 0, event.attempt)
+        ]
         effects += self._advance()
         effects += self._maybe_grow(event.follower, progress, now_ms)
         return effects
@@ -236,7 +246,7 @@ class LeaderMachine:
     # -- the high watermark ----------------------------------------------------------------------------------------
 
     def _counted(self) -> Iterable[int]:
-        return self.isr if self.proposed_isr is None else {*self.isr, *self.proposed_isr}
+        return self.isr if not self.at_stake else self.at_stake.union(self.isr)
 
     def _advance(self) -> list[Effect]:
         committed = self.log_end_offset
@@ -265,16 +275,18 @@ class LeaderMachine:
     def _propose(self, isr: Sequence[int], now_ms: int) -> list[Effect]:
         ordered = tuple(r for r in self.replicas if r in isr)
         self.proposed_isr, self.proposed_ms = ordered, now_ms
+        self.at_stake.update(ordered)
         incarnations = tuple(self.progress[r].incarnation if r != self.broker_id else -1 for r in ordered)
         return [ProposeIsr(ordered, incarnations, self.partition_epoch)]
 
     def _on_isr(self, event: IsrCommitted, now_ms: int) -> list[Effect]:
-        if event.partition_epoch < self.partition_epoch:
+        if event.partition_epoch <= self.partition_epoch:
             return []
         self.partition_epoch = event.partition_epoch
         self.isr = event.isr
         self.replicas = event.replicas
         self.proposed_isr = None
+        self.at_stake.clear()
         self._meet(event.replicas, now_ms)
         effects = self._advance()
         for follower, progress in self.progress.items():
@@ -309,7 +321,7 @@ class LeaderMachine:
                 progress.last_heard_ms = now_ms
             pushed = self._push(follower, progress)
             if not pushed and progress.told_high_watermark < self.high_watermark and not progress.in_flight_bytes:
-                pushed = [Push(follower, progress.next_offset, 0)]
+                pushed = [Push(follower, progress.next_offset, 0, progress.attempt)]
             effects += pushed
         if self.proposed_isr is not None:
             if now_ms - self.proposed_ms >= PROPOSAL_RETRY_MS:

@@ -114,6 +114,7 @@ class Push:
     follower: int
     offset: int
     max_bytes: int
+    attempt: int  # of the Follow that began this push
 
 
 @dataclass(frozen=True, slots=True)

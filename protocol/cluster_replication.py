@@ -19,7 +19,7 @@ class Follow(msgspec.Struct, tag="Follow", array_like=True, frozen=True, gc=Fals
     log_end_offset: int
     last_epoch: int  # -1: my log is empty
     incarnation: int
-    attempt: int  # echoed by Diverged and StartAt, so that a late answer never truncates
+    attempt: int  # echoed by every answer, so that a late one neither truncates nor vouches for the log
 
 
 class Lead(msgspec.Struct, tag="Lead", array_like=True, frozen=True, gc=False):
@@ -35,6 +35,7 @@ class Replicate(msgspec.Struct, tag="Replicate", array_like=True, frozen=True, g
     base_offset: int
     high_watermark: int
     log_start_offset: int
+    attempt: int  # of the Follow that it answers
 
 
 class Replicated(msgspec.Struct, tag="Replicated", array_like=True, frozen=True, gc=False):

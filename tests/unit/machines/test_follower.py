@@ -29,34 +29,34 @@ def a_follower(log_end_offset: int = 10, last_epoch: int = 4) -> FollowerMachine
 
 def a_synced_follower() -> FollowerMachine:
     follower = a_follower()
-    follower.step(BatchesArrived(5, 10, 0, 10, 0), 0)
+    follower.step(BatchesArrived(5, 10, 0, 10, 0, 1), 0)
     assert follower.is_synced
     return follower
 
 
 def test_batches_that_fit_are_appended_and_confirmed() -> None:
     follower = a_synced_follower()
-    assert follower.step(BatchesArrived(5, 10, 100, 10, 0), 0) == [AppendBatches(10), MoveHighWatermark(10, 0)]
+    assert follower.step(BatchesArrived(5, 10, 100, 10, 0, 1), 0) == [AppendBatches(10), MoveHighWatermark(10, 0)]
     assert follower.step(LogChanged(11, 5), 0) == [Confirm(11)]
 
 
 def test_mail_of_another_epoch_is_dropped() -> None:
     follower = a_synced_follower()
-    assert follower.step(BatchesArrived(4, 10, 100, 10, 0), 0) == []
-    assert follower.step(BatchesArrived(6, 10, 100, 10, 0), 0) == []
+    assert follower.step(BatchesArrived(4, 10, 100, 10, 0, 1), 0) == []
+    assert follower.step(BatchesArrived(6, 10, 100, 10, 0, 1), 0) == []
     assert follower.step(DivergenceFound(4, 3, 2, (3, 2), 1), 0) == []
 
 
 def test_a_gap_makes_the_follower_ask_again() -> None:
     follower = a_synced_follower()
-    assert follower.step(BatchesArrived(5, 12, 100, 10, 0), 0) == [AskToFollow(10, 4, 2)]
+    assert follower.step(BatchesArrived(5, 12, 100, 10, 0, 1), 0) == [AskToFollow(10, 4, 2)]
 
 
 def test_what_was_sent_twice_is_appended_once() -> None:
     follower = a_synced_follower()
-    follower.step(BatchesArrived(5, 10, 100, 10, 0), 0)
+    follower.step(BatchesArrived(5, 10, 100, 10, 0, 1), 0)
     follower.step(LogChanged(12, 5), 0)
-    assert follower.step(BatchesArrived(5, 10, 100, 10, 0), 0)[0] == AppendBatches(12), "the shell takes what lies above"
+    assert follower.step(BatchesArrived(5, 10, 100, 10, 0, 1), 0)[0] == AppendBatches(12), "what lies above it"
 
 
 def test_a_divergent_tail_is_cut_where_both_logs_agree() -> None:

@@ -16,6 +16,7 @@ from machines.leader_events import (
     FollowerGone,
     FollowerReplicated,
     IsrCommitted,
+    IsrRefused,
     ProposeIsr,
     Push,
     Pushed,
@@ -47,7 +48,9 @@ class Leader:
                 self.machine.step(Pushed(effect.follower, end, size, self.machine.high_watermark), self.now_ms)
         return effects
 
-    def follow(self, follower: int, log_end: int = 10, last_epoch: int = 4, epoch_end: tuple[int, int] = (4, 10)) -> list[Effect]:
+    def follow(
+        self, follower: int, log_end: int = 10, last_epoch: int = 4, epoch_end: tuple[int, int] = (4, 10)
+    ) -> list[Effect]:
         return self.step(Followed(follower, 1, log_end, last_epoch, epoch_end, attempt=1))
 
 
@@ -60,7 +63,7 @@ def a_leader(following: tuple[int, ...] = (2, 3), **changes: Any) -> Leader:
 
 def test_an_append_is_pushed_to_every_follower() -> None:
     leader = a_leader()
-    assert leader.step(Appended(11)) == [Push(2, 10, 1 << 20), Push(3, 10, 1 << 20)]
+    assert leader.step(Appended(11)) == [Push(2, 10, 1 << 20, 1), Push(3, 10, 1 << 20, 1)]
 
 
 def test_a_record_is_committed_only_when_the_whole_isr_has_it() -> None:
@@ -147,22 +150,22 @@ def test_what_is_not_answered_is_pushed_again_from_the_last_answer() -> None:
     leader = a_leader(following=(2,))
     leader.step(Appended(11))
     leader.now_ms = RETRANSMIT_AFTER_MS
-    assert Push(2, 10, 1 << 20) in leader.step(TimerFired())
+    assert Push(2, 10, 1 << 20, 1) in leader.step(TimerFired())
 
 
 def test_the_window_bounds_what_is_in_flight() -> None:
     leader = a_leader(following=(2,), window_bytes=150)
-    assert leader.step(Appended(11)) == [Push(2, 10, 150)]
-    assert leader.step(Appended(12)) == [Push(2, 11, 50)]
+    assert leader.step(Appended(11)) == [Push(2, 10, 150, 1)]
+    assert leader.step(Appended(12)) == [Push(2, 11, 50, 1)]
     assert leader.step(Appended(13)) == []
-    assert leader.step(FollowerReplicated(2, 11)) == [Push(2, 12, 50)]
+    assert leader.step(FollowerReplicated(2, 11)) == [Push(2, 12, 50, 1)]
 
 
 def test_a_dead_follower_is_sent_nothing_until_it_asks_anew() -> None:
     leader = a_leader()
     leader.step(FollowerGone(2))
-    assert leader.step(Appended(11)) == [Push(3, 10, 1 << 20)]
-    assert Push(2, 10, 1 << 20) in leader.follow(2)
+    assert leader.step(Appended(11)) == [Push(3, 10, 1 << 20, 1)]
+    assert Push(2, 10, 1 << 20, 1) in leader.follow(2)
 
 
 def test_the_high_watermark_never_goes_back() -> None:
@@ -180,5 +183,33 @@ def test_an_idle_partition_is_quiet_and_a_waiting_one_is_not() -> None:
     leader.step(FollowerReplicated(2, 11))
     leader.step(FollowerReplicated(3, 11))
     assert not leader.machine.is_quiet, "the followers do not know the high watermark yet"
-    assert Push(2, 11, 0) in leader.step(TimerFired())
+    assert Push(2, 11, 0, 1) in leader.step(TimerFired())
     assert leader.machine.is_quiet
+
+
+def a_leader_that_proposed_to_grow() -> Leader:
+    leader = a_leader(following=(2,), isr=(1, 2))
+    leader.follow(3)
+    assert leader.machine.proposed_isr == (1, 2, 3)
+    return leader
+
+
+def acks_without_broker_3(leader: Leader) -> bool:
+    leader.step(Appended(11))
+    return AdvanceHighWatermark(11) in leader.step(FollowerReplicated(2, 11))
+
+
+def test_a_refused_proposal_stays_at_stake_since_its_twin_may_still_be_accepted() -> None:
+    leader = a_leader_that_proposed_to_grow()
+    leader.step(IsrRefused())
+    assert not acks_without_broker_3(leader)
+    leader.now_ms = 300
+    assert ProposeIsr((1, 2), (-1, 1), 7) in leader.step(TimerFired()), "it is withdrawn by proposing what is"
+    assert leader.machine.high_watermark == 10
+    assert AdvanceHighWatermark(11) in leader.step(IsrCommitted((1, 2), (1, 2, 3), 8))
+
+
+def test_metadata_of_the_same_partition_epoch_does_not_void_a_proposal() -> None:
+    leader = a_leader_that_proposed_to_grow()
+    leader.step(IsrCommitted((1, 2), (1, 2, 3), 7))
+    assert not acks_without_broker_3(leader)
