@@ -13,27 +13,22 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import zmq
 
 from transport.credits import WINDOW_BYTES, ReceiveCredit
-from transport.endpoints import bind_tcp, endpoint_of, forget_ipc, ipc_endpoint, pull_socket
-from transport.envelope import CREDIT, PROBE, TELL, Envelope, Header, MalformedEnvelope, decode, encode
+from transport.endpoints import bind_tcp, endpoint_of, forget_ipc, ipc_endpoint, pull_socket, unlink_ipc
+from transport.envelope import CREDIT, PROBE, TELL, Envelope, encode
 from transport.faults import FaultHook
+from transport.inbox import Counters, Inbox
 from transport.peer import Buffer, Peer
 from transport.zmq_reader import ZmqReader
 
 log = logging.getLogger(__name__)
 
 _PROBE_S = 0.25
-
-
-class Counters(Protocol):
-    """The part of model.metrics.Metrics that the bus needs."""
-
-    def count(self, name: str, n: int = 1) -> None: ...
 
 
 class Bus:
@@ -60,18 +55,15 @@ class Bus:
         self.incarnation = incarnation
         self.faults = faults
         self.data_endpoint = self.control_endpoint = ""
-        self.messages_in = self.messages_out = self.bytes_in = self.bytes_out = 0
-        self.stale_dropped = self.malformed = self.out_of_credit = self.unroutable = self.deliver_failures = 0
+        self.messages_out = self.bytes_out = self.out_of_credit = self.unroutable = 0
         self._directory = directory
         self._host = host
-        self._deliver = deliver
+        self._inbox = Inbox(node_id, incarnation, message_type, deliver, self, metrics, window_bytes // 8)
         self._metrics = metrics
         self._window_bytes = window_bytes
         self._encode_message = msgspec.msgpack.Encoder().encode
-        self._decode_message = msgspec.msgpack.Decoder(message_type).decode
         self._addresses: dict[str, bytes] = {}
         self._peers: dict[int, Peer] = {}
-        self._received: dict[int, ReceiveCredit] = {}
         self._on_credit: list[Callable[[int], None]] = []
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._sockets: list[zmq.Socket[bytes]] = []
@@ -95,7 +87,7 @@ class Bus:
         self.data_endpoint, self.control_endpoint = (endpoint_of(socket) for socket in self._sockets)
         # Control first: where both are readable in a turn of the loop, it is read first.
         for socket in reversed(self._sockets):
-            self._readers.append(ZmqReader(socket, partial(self._receive, socket, socket.recv), self._loop))
+            self._readers.append(ZmqReader(socket, partial(self._inbox.receive, socket, socket.recv), self._loop))
 
     async def close(self) -> None:
         """Idempotent. What wasn't sent yet is lost, as at a crash; nothing waits for a peer."""
@@ -110,8 +102,8 @@ class Bus:
         context, self._context = self._context, None
         if context is not None:
             context.destroy(linger=0)
-            if not self._host:
-                forget_ipc(self._directory, self.node_id)
+            for endpoint in (self.data_endpoint, self.control_endpoint):
+                unlink_ipc(endpoint)
 
     def connect(self, node_id: int, incarnation: int, data_endpoint: str, control_endpoint: str) -> None:
         """The peer need not be there yet. A connection to another life of the node is closed, to the same one kept."""
@@ -124,9 +116,9 @@ class Bus:
             self.disconnect(node_id)
         peer = Peer(self._context, node_id, incarnation, data_endpoint, control_endpoint, self._window_bytes)
         self._peers[node_id] = peer
-        received = self._received.get(node_id)
+        received = self._inbox.received.get(node_id)
         if received is not None and received.handled > received.returned:
-            self._return_credit(node_id, received)  # it spoke before we knew where to answer
+            self.return_credit(node_id, received)  # it spoke before we knew where to answer
 
     def disconnect(self, node_id: int) -> None:
         """What is queued for the peer is lost. Unknown nodes are ignored."""
@@ -163,7 +155,7 @@ class Bus:
         if to == self.node_id:
             views = [memoryview(buffer) for buffer in buffers]
             envelope = Envelope(to, self.incarnation, self.incarnation, address, leader_epoch, trace_id, message, views)
-            self._loop.call_soon(self._hand_over, envelope)
+            self._loop.call_soon(self._inbox.hand_over, envelope)
             return True
         peer = self._peers.get(to)
         if peer is None:
@@ -188,15 +180,15 @@ class Bus:
     def statistics(self) -> dict[str, int]:
         """Counters since the start, named like the rows of model.metrics."""
         return {
-            "bus_messages_in": self.messages_in,
+            "bus_messages_in": self._inbox.messages_in,
             "bus_messages_out": self.messages_out,
-            "bus_bytes_in": self.bytes_in,
+            "bus_bytes_in": self._inbox.bytes_in,
             "bus_bytes_out": self.bytes_out,
-            "bus_stale_dropped": self.stale_dropped,
-            "bus_malformed": self.malformed,
+            "bus_stale_dropped": self._inbox.stale_dropped,
+            "bus_malformed": self._inbox.malformed,
             "bus_out_of_credit": self.out_of_credit,
             "bus_unroutable": self.unroutable,
-            "bus_deliver_failures": self.deliver_failures,
+            "bus_deliver_failures": self._inbox.deliver_failures,
             "bus_outstanding": sum(peer.credit.outstanding for peer in self._peers.values()),
         }
 
@@ -271,93 +263,29 @@ class Bus:
     def _own(self, kind: int, peer: Peer, position: int) -> bytes:
         return encode(kind, 0, b"", self.node_id, self.incarnation, peer.incarnation, -1, 0, position, b"")
 
-    def _return_credit(self, sender: int, received: ReceiveCredit) -> None:
-        peer = self._peers.get(sender)
+    # What the receiving half asks of this one.
+
+    def peer_incarnation(self, node_id: int) -> int:
+        """The life of the peer that we are connected to; -1 when to none."""
+        peer = self._peers.get(node_id)
+        return -1 if peer is None else peer.incarnation
+
+    def return_credit(self, node_id: int, received: ReceiveCredit) -> None:
+        """Tell the peer how much of its data is handled; later, if we don't know yet where it is."""
+        peer = self._peers.get(node_id)
         if peer is None or peer.incarnation != received.incarnation:
             return
-        if self.faults is not None and self.faults.decide(self.node_id, sender, "Credit").is_dropped:
+        if self.faults is not None and self.faults.decide(self.node_id, node_id, "Credit").is_dropped:
             return
         if peer.send(True, self._own(CREDIT, peer, received.handled), ()):
             received.returned = received.handled
 
-    def _receive(self, socket: "zmq.Socket[bytes]", recv: Callable[..., Any]) -> int:
-        frame: bytes = recv(zmq.NOBLOCK)
-        size = len(frame)
-        buffers: list[memoryview] = []
-        header = None
-        try:
-            header = Header(frame)
-            if header.buffers:
-                size += _receive_buffers(recv, header.buffers, buffers)
-            if self._is_stale(header):
-                self.stale_dropped += 1
-                if self._metrics is not None:
-                    self._metrics.count("bus_stale_dropped")
-                return size
-            if header.kind == TELL:
-                self.messages_in += 1
-                self.bytes_in += size
-                if self._metrics is not None:
-                    self._metrics.count("bus_messages_in")
-                    self._metrics.count("bus_bytes_in", size)
-                self._hand_over(decode(header, frame, buffers, self._decode_message))
-        except MalformedEnvelope as error:
-            self.malformed += 1
-            log.warning("dropping a malformed message on the bus of node %d: %s", self.node_id, error)
-            if header is None:
-                while socket.get(zmq.RCVMORE):
-                    recv(zmq.NOBLOCK)
-                return size
-        if header.kind == CREDIT:
-            self._credit_returned(header.sender, header.position)
-        elif header.position:
-            received = self._received[header.sender]
-            if received.handle(header.position) or header.kind == PROBE:
-                self._return_credit(header.sender, received)
-        return size
-
-    def _is_stale(self, header: Header) -> bool:
-        """Whether sender or receiver meant is a life that is over. A life we hadn't heard of yet is welcome."""
-        if header.to_incarnation != self.incarnation:
-            return True
-        received = self._received.get(header.sender)
-        if received is None or received.incarnation < header.incarnation:
-            peer = self._peers.get(header.sender)
-            if peer is not None and header.incarnation < peer.incarnation:
-                return True
-            self._received[header.sender] = ReceiveCredit(header.incarnation, self._window_bytes // 8)
-            return False
-        if received.incarnation > header.incarnation:
-            return True
-        peer = self._peers.get(header.sender)
-        return peer is not None and header.incarnation < peer.incarnation
-
-    def _credit_returned(self, sender: int, position: int) -> None:
-        peer = self._peers.get(sender)
+    def credit_returned(self, node_id: int, position: int) -> None:
+        """The peer has handled our data up to `position`: tell who waits for room."""
+        peer = self._peers.get(node_id)
         if peer is not None and peer.credit.returned(position):
             for callback in self._on_credit:
                 try:
-                    callback(sender)
+                    callback(node_id)
                 except Exception:
                     log.exception("a credit callback failed")
-
-    def _hand_over(self, envelope: Envelope) -> None:
-        try:
-            self._deliver(envelope)
-        except Exception:
-            self.deliver_failures += 1
-            log.exception("delivering %r failed", envelope)
-
-
-def _receive_buffers(recv: Callable[..., Any], announced: int, buffers: list[memoryview]) -> int:
-    """The rest of a message, uncopied; its bytes. Raises MalformedEnvelope when the count isn't as announced."""
-    size, has_more = 0, True
-    while has_more:
-        part = recv(zmq.NOBLOCK, copy=False)
-        view = part.buffer
-        buffers.append(view)
-        size += len(view)
-        has_more = part.more
-    if len(buffers) != announced:
-        raise MalformedEnvelope(f"{announced} buffers announced, {len(buffers)} received")
-    return size

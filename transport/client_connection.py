@@ -10,7 +10,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from model.errors import OdradekError
 
@@ -19,6 +19,8 @@ Answer: TypeAlias = list[Buffer] | None
 Dispatch: TypeAlias = Callable[["ClientConnection", memoryview], Answer | Awaitable[Answer]]
 
 log = logging.getLogger(__name__)
+
+_FRAME_BYTES: Final = 256  # counted for each frame on top of its length: what holding even an empty one costs
 
 
 class ClientConnection(ABC):
@@ -47,6 +49,7 @@ class ClientConnection(ABC):
         self._max_open_requests = max_open_requests
         self._max_open_bytes = max_open_bytes
         self._waiting: deque[memoryview] = deque()  # cut, not yet dispatched
+        self._waiting_bytes = 0
         self._open: deque[tuple[asyncio.Future[Answer] | list[Buffer], int]] = deque()  # in request order
         self._open_bytes = 0
         self._is_write_blocked = False
@@ -76,11 +79,18 @@ class ClientConnection(ABC):
             or self.is_closed
         )
 
+    def _take(self, frame: memoryview) -> None:
+        """Let a frame wait for `_serve`."""
+        self._waiting.append(frame)
+        self._waiting_bytes += len(frame) + _FRAME_BYTES
+
     def _serve(self) -> None:
         """Dispatch the waiting frames, as far as the limits allow."""
         waiting = self._waiting
         while waiting and not self._is_blocked():
             frame = waiting.popleft()
+            frame_bytes = len(frame) + _FRAME_BYTES
+            self._waiting_bytes -= frame_bytes
             try:
                 answer = self._dispatch(self, frame)
             except Exception as error:
@@ -89,10 +99,10 @@ class ClientConnection(ABC):
             if answer is None:
                 continue
             if type(answer) is not list:
-                self._await(answer, len(frame))  # type: ignore[arg-type]
+                self._await(answer, frame_bytes)  # type: ignore[arg-type]
             elif self._open:
-                self._open.append((answer, len(frame)))
-                self._open_bytes += len(frame)
+                self._open.append((answer, frame_bytes))
+                self._open_bytes += frame_bytes
             elif not self.is_closed:
                 self._send(answer)
         self._flush()
@@ -141,4 +151,4 @@ class ClientConnection(ABC):
     def _forget_requests(self) -> None:
         self._waiting.clear()
         self._open.clear()
-        self._open_bytes = 0
+        self._open_bytes = self._waiting_bytes = 0

@@ -39,6 +39,12 @@ def forget_ipc(directory: Path, node_id: int) -> None:
             path.unlink(missing_ok=True)
 
 
+def unlink_ipc(endpoint: str) -> None:
+    """Remove the socket file of an endpoint of our own; tcp endpoints have none."""
+    if endpoint.startswith("ipc://"):
+        Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+
+
 def pull_socket(context: "zmq.Context[zmq.Socket[bytes]]") -> "zmq.Socket[bytes]":
     """Not bound yet. What it may queue is bounded by the senders' credits."""
     socket = context.socket(zmq.PULL)

@@ -1,9 +1,10 @@
 """The ZeroMQ door for clients: the same Kafka frames as over TCP, without the length prefix.
 
-A client is a DEALER. It sends one part, a request frame; it gets one response per request, in the order of its requests,
-whose parts are to be concatenated (large record batches travel as parts of their own, uncopied). An empty response means
-"closed": the client's requests under way are forgotten, as if a TCP connection had been closed, and its next frame opens a
-new connection. Let ZeroMQ choose the identities; `state` belongs to the identity, so an identity is no authentication.
+A client is a DEALER. It sends one part, a request frame; it gets one response per request, in the order of its
+requests, whose parts are to be concatenated (large record batches travel as parts of their own, uncopied). An empty
+response means "closed": the client's requests under way are forgotten, as if a TCP connection had been closed, and its
+next frame opens a new connection. Let ZeroMQ choose the identities; `state` belongs to an identity, and that
+proves nothing about who sends.
 
 ZeroMQ doesn't tell that a client is gone: a send that can't be routed does, and silence for `connections.max.idle.ms`.
 """
@@ -39,14 +40,17 @@ class GatewayConnection(ClientConnection):
         self.identity = identity
         self.peer_host, self.peer = peer_host, f"zmq:{peer_host}/{identity.hex()}"
         self.quiet_rounds = 0
-        self.waiting_bytes = 0
+        self.counted_bytes = 0  # of the waiting frames, as the gateway knows them
         self._gateway = gateway
         self._unsent: deque[list[Buffer]] = deque()  # what ZeroMQ's queue to this client had no room for
 
     def take(self, frame: memoryview) -> None:
         """The next request."""
         self.quiet_rounds = 0
-        self._waiting.append(frame)
+        self._take(frame)
+        if self._is_write_blocked and self._waiting_bytes >= self._max_open_bytes // 2:
+            self.close("it sends requests and does not read its responses")  # or all the others would have to wait
+            return
         self._serve()
 
     def close(self, reason: str = "") -> None:
@@ -93,8 +97,8 @@ class GatewayConnection(ClientConnection):
             self._gateway.retry(self)
 
     def _flush(self) -> None:
-        waiting_bytes = sum(map(len, self._waiting)) if self._waiting else 0
-        change, self.waiting_bytes = waiting_bytes - self.waiting_bytes, waiting_bytes
+        change = self._waiting_bytes - self.counted_bytes
+        self.counted_bytes = self._waiting_bytes
         self._gateway.after_serving(change)
 
 
@@ -216,8 +220,8 @@ class Gateway:
             return
         del self.connections[connection.identity]
         self._blocked.discard(connection)
-        self.after_serving(-connection.waiting_bytes)
-        connection.waiting_bytes = 0
+        self.after_serving(-connection.counted_bytes)
+        connection.counted_bytes = 0
         if self._on_close is not None:
             self._on_close(connection)
 

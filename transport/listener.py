@@ -83,7 +83,8 @@ class TcpConnection(ClientConnection, asyncio.BufferedProtocol):
             return
         if frames:
             self._listener.frames += len(frames)
-            self._waiting.extend(frames)
+            for frame in frames:
+                self._take(frame)
             self._serve()
 
     def eof_received(self) -> bool:

@@ -145,13 +145,13 @@ def test_messages_to_and_from_lives_that_are_over_are_dropped_and_counted(tmp_pa
         one.disconnect(2)
         one.connect(2, 7, two.data_endpoint, two.control_endpoint)  # meant for its last life
         one.tell(2, "a", Ack(1))
-        while two.stale_dropped < 1:
+        while two.statistics()["bus_stale_dropped"] < 1:
             await asyncio.sleep(0.001)
         one.disconnect(2)
         one.connect(2, 8, two.data_endpoint, two.control_endpoint)
         one.incarnation = 1  # a zombie speaks
         one.tell(2, "a", Ack(2))
-        while two.stale_dropped < 2:
+        while two.statistics()["bus_stale_dropped"] < 2:
             await asyncio.sleep(0.001)
         one.incarnation = 3  # a life that nobody has told us of yet
         one.tell(2, "a", Ack(3))
@@ -180,7 +180,7 @@ def test_out_of_credit_is_refused_and_told_when_it_is_over(tmp_path):
         assert one.tell(2, "a", Append("t", sent), [b"x" * 10_000])
         await inbox.has(sent + 2)
         assert sorted(m.offset for m in inbox.messages if isinstance(m, Append)) == list(range(sent + 1))
-        assert one.out_of_credit == 1
+        assert one.statistics()["bus_out_of_credit"] == 1
         await one.close()
         await two.close()
 
@@ -271,7 +271,7 @@ def test_a_failing_handler_costs_its_message_only(tmp_path, caplog):
         for n in range(3):
             one.tell(2, "a", Ack(n))
         await handled.has(2)
-        assert handled.messages == [Ack(0), Ack(2)] and two.deliver_failures == 1
+        assert handled.messages == [Ack(0), Ack(2)] and two.statistics()["bus_deliver_failures"] == 1
         await one.close()
         await two.close()
 
@@ -289,7 +289,7 @@ def test_strangers_on_the_socket_are_dropped_and_counted(tmp_path):
         stranger.connect(two.data_endpoint)
         stranger.send(b"hello")
         stranger.send_multipart([b"x" * 300, b"more", b"and more"])
-        while two.malformed < 2:
+        while two.statistics()["bus_malformed"] < 2:
             await asyncio.sleep(0.001)
         one.tell(2, "a", Ack(1), [b"buffer"])
         await inbox.has(1)
