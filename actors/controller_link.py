@@ -28,6 +28,7 @@ from protocol.cluster_control import (
     NotController,
     RegisterBroker,
     RegisterBrokerReply,
+    ReplicasOffline,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class ControllerLink:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._proposals: list[IsrProposal] = []
+        self._offline: list[tuple[bytes, int]] = []
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -92,6 +94,19 @@ class ControllerLink:
         number = next(self._numbers)
         request = AlterIsr(number, spec.broker_id, spec.incarnation, proposals)
         self._send(request)  # not kept: the leaders propose again when no answer comes
+
+    def report_offline(self, topic_id: bytes, partition: int) -> None:
+        """Tell the controller, until it has heard it, that this broker can't serve a replica any more."""
+        self._offline.append((topic_id, partition))
+        if len(self._offline) == 1:
+            self.broker.loop.call_soon(self._send_offline)
+
+    def _send_offline(self) -> None:
+        offline, self._offline = self._offline, []
+        spec, number = self.broker.spec, next(self._numbers)
+        request = ReplicasOffline(number, spec.broker_id, spec.incarnation, offline)
+        self._waiting[number] = _Waiting(request, None, self._now_ms())
+        self._send(request)
 
     def _send(self, request: Any) -> None:
         if self.controller_id >= 0:
@@ -165,6 +180,8 @@ class ControllerLink:
     def _on_metadata(self, message: MetadataUpdate | MetadataSnapshot) -> None:
         image = self.broker.image
         if isinstance(message, MetadataSnapshot):
+            if message.version < image.version:
+                return  # an old one that comes late: topics that it does not know yet are not gone
             fresh = MetadataImage.of(message.records, message.version)
             changed = {TopicPartition(p.topic, p.partition) for p in image.all_partitions()}
             changed |= {TopicPartition(p.topic, p.partition) for p in fresh.all_partitions()}
@@ -184,10 +201,6 @@ class ControllerLink:
         topics = {c.topic for c in changes if c.kind is ChangeKind.TOPIC_CONFIG}
         configs = any(c.kind is ChangeKind.BROKER_CONFIG for c in changes)
         self.broker.on_image_changed(partitions, topics, configs)
-
-    def report_offline(self, replica: Replica) -> None:
-        """Tell the controller that this broker can't serve a partition any more, so that others lead it."""
-        self.offline.add(replica.partition)
 
     def _on_isr_reply(self, message: AlterIsrReply) -> None:
         for result in message.partitions:

@@ -52,7 +52,9 @@ class Replica:
     @property
     def last_stable_offset(self) -> int:
         """Below it every transaction is decided (read_committed reads to here); never above the high watermark."""
-        unstable = self.log.producers.first_unstable_offset
+        producers = self.log.producers
+        producers.on_high_watermark(self.high_watermark)
+        unstable = producers.first_unstable_offset
         return self.high_watermark if unstable is None or unstable < 0 else min(unstable, self.high_watermark)
 
     def advance(self, high_watermark: int) -> None:

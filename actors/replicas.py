@@ -1,7 +1,8 @@
-"""The replicas this broker hosts: which exist, what role each plays, what the timer does for them.
+"""The replicas this broker hosts: which exist and what role each plays.
 
 Metadata in, actors out: `apply` compares the cluster's image with what runs here and starts, stops or informs the
-partition actors. Logs are opened when the image names us a replica and deleted when it no longer does.
+partition actors. Logs are opened when the image names us a replica and deleted when it no longer does; `log_directory`
+has the directory they lie in, `log_upkeep` and `log_cleaner` what is done to them besides traffic.
 """
 
 from __future__ import annotations
@@ -15,27 +16,22 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.follower_replica import FollowerReplica, FromLeader
+from actors.log_cleaner import CLEANER_PATH, LogCleaner
+from actors.log_directory import LogDirectory
+from actors.log_upkeep import UPKEEP_PATH, LogUpkeep, Rolled, Truncated
 from actors.partition_leader import FromFollower, PartitionLeader
 from actors.ports import ROUND, Buffer
 from actors.replica import Replica, address_of
 from actors.supervision import RestartPolicy
-from machines.leader_events import CreditReturned, FollowerGone, IsrCommitted, LogStartMoved
+from machines.leader_events import CreditReturned, FollowerGone, IsrCommitted
 from machines.metadata import PartitionInfo
+from machines.verification import Claim
 from model.configs import LogConfig
-from model.errors import StorageFailure
-from model.ids import TopicId, TopicPartition
+from model.errors import ErrorCode, StorageFailure
+from model.ids import TopicPartition
 from protocol.cluster_control import IsrProposal
 from protocol.cluster_replication import Follow, Replicated
-from storage.checkpoints import (
-    HIGH_WATERMARKS,
-    RECOVERY_POINTS,
-    CleanShutdownMarker,
-    OffsetCheckpoint,
-    read_topic_id,
-    write_topic_id,
-)
-from storage.disk import OsDisk
-from storage.log import Log
+from storage.disk import Disk, OsDisk
 
 if TYPE_CHECKING:
     from actors.broker import Broker
@@ -44,6 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SUPERVISOR_PATH = "/replica"
+SLICE_S = 0.02
 
 
 class Replicas:
@@ -54,20 +51,23 @@ class Replicas:
         self.broker_id = broker.spec.broker_id
         self.incarnation = broker.spec.incarnation
         self.lag_time_max_ms = broker.config.get_int("replica.lag.time.max.ms")
+        self.verifies_transactions = broker.config.get_bool("transaction.partition.verification.enable")
         self.directory: Path = broker.spec.data_dir
-        self.disk = OsDisk()
+        self.disk: Disk = OsDisk()
+        self.disk.make_directory(self.directory)
         self.hosted: dict[TopicPartition, Replica] = {}
         self.by_id: dict[tuple[bytes, int], Replica] = {}
         self.by_address: dict[str, Replica] = {}
+        self._followers_made = 0
+        self.mail_count = 0  # mail from other brokers' replicas
         self._round: dict[str, None] = {}  # addresses, in the order they joined
         self._starved: dict[int, set[str]] = {}  # broker without credit -> replicas that wait for it
-        self._high_watermarks = OffsetCheckpoint(self.directory / HIGH_WATERMARKS, self.disk)
-        self._recovery_points = OffsetCheckpoint(self.directory / RECOVERY_POINTS, self.disk)
-        self._marker = CleanShutdownMarker(self.directory, self.disk)
-        self._was_clean = self._marker.take()
-        self._known_high_watermarks = self._high_watermarks.read()
-        self._known_recovery_points = self._recovery_points.read()
-        self._last_checkpoint: dict[TopicPartition, int] = dict(self._known_high_watermarks)
+        self.logs = LogDirectory(self.directory, self.disk, self.incarnation)
+        self.cleaner: LogCleaner | None = None
+        self.unopened: dict[TopicPartition, bytes] = {}  # logs that the disk did not give us, with their topic ids
+        self._to_apply: dict[TopicPartition, None] = {}
+        self._is_applying = False
+        self._configs: dict[bytes, LogConfig] = {}  # topic id -> its config, parsed
         broker.system.supervise(SUPERVISOR_PATH, RestartPolicy(intensity=100, period_ms=5_000))
 
     # -- ReplicaPorts ----------------------------------------------------------------------------------------------
@@ -104,6 +104,15 @@ class Replicas:
         )
         self.broker.link.propose_isr(proposal)
 
+    def ask_coordinator(self, replica: Replica, number: int, claim: Claim) -> ErrorCode:
+        """Ask whether the producer's transaction is open; NONE: the answer comes as Verified."""
+        return self.broker.transactions.ask_coordinator(replica, number, claim)
+
+    def first_attempt(self) -> int:
+        """Where a follower starts to count its Follows: no other actor of any incarnation comes past it."""
+        self._followers_made += 1
+        return (self.incarnation << 40) + (self._followers_made << 20)
+
     def join_timer_round(self, replica: Replica) -> None:
         """Send ROUND to this replica's actor at the next timer round."""
         self._round[replica.address] = None
@@ -119,63 +128,97 @@ class Replicas:
             failure,
         )
         replica.is_offline = True
+        self.logs.doubt(replica.partition)
         self.broker.loop.call_soon(self._end_role, replica)
-        self.broker.link.report_offline(replica)
+        self.broker.link.report_offline(replica.topic_id, replica.partition.partition)
+
+    def before_truncation(self, replica: Replica) -> None:
+        """The log is about to lose its end: whatever counts on that end must let go."""
+        if self.cleaner is not None:
+            self.cleaner.release(replica.log)
+        self.broker.loop.call_soon(self._truncated, replica)
+
+    def _truncated(self, replica: Replica) -> None:
+        if self.cleaner is not None:
+            self.cleaner.truncated(replica)
+        self.broker.system.tell(UPKEEP_PATH, Truncated())
 
     # -- metadata in -----------------------------------------------------------------------------------------------
 
     def apply(self, changed: Iterable[TopicPartition]) -> None:
-        """Bring these partitions to what the image says."""
-        image = self.broker.image
-        for partition in changed:
-            topic = image.topics.get(partition.topic)
-            info = topic.partitions.get(partition.partition) if topic is not None else None
-            replica = self.hosted.get(partition)
-            if replica is not None and (topic is None or topic.topic_id != replica.topic_id):
-                self._drop(replica)
-                replica = None
-            if topic is None or info is None or self.broker_id not in info.replicas:
-                if replica is not None:
-                    self._drop(replica)
-                continue
-            if replica is None:
-                replica = self._host(partition, topic.topic_id, info, topic.configs)
-                if replica is None:
-                    continue
-            self._assume(replica, info)
+        """Bring these partitions to what the image says.
 
-    def _host(
-        self, partition: TopicPartition, topic_id: bytes, info: PartitionInfo, configs: dict[str, str]
-    ) -> Replica | None:
-        directory = self.directory / str(partition)
+        Few of them at once, thousands in slices: a start or the death of a peer must not silence this broker.
+        """
+        self._to_apply.update(dict.fromkeys(changed))
+        if not self._is_applying:
+            self._is_applying = True
+            self._apply_slice()
+
+    def _apply_slice(self) -> None:
+        until = time.perf_counter() + SLICE_S
         try:
-            if directory.exists():
-                found = read_topic_id(directory, self.disk)
-                if found is not None and found != topic_id:
-                    logger.info("%s on disk is of a topic that was deleted; removing it", partition)
-                    self._open(directory, partition, {}).delete()
-            log = self._open(directory, partition, configs)
-            write_topic_id(directory, TopicId(topic_id), self.disk)
+            while self._to_apply and time.perf_counter() < until:
+                partition = next(iter(self._to_apply))
+                del self._to_apply[partition]
+                self._apply(partition)
+        finally:
+            self._is_applying = bool(self._to_apply)
+            if self._is_applying:
+                self.broker.loop.call_later(0, self._apply_slice)
+
+    def _apply(self, partition: TopicPartition) -> None:
+        topic = self.broker.image.topics.get(partition.topic)
+        info = topic.partitions.get(partition.partition) if topic is not None else None
+        replica = self.hosted.get(partition)
+        if replica is not None and (topic is None or topic.topic_id != replica.topic_id):
+            self._drop(replica)
+            replica = None
+        if topic is None or self.unopened.get(partition, topic.topic_id) != topic.topic_id:
+            self.unopened.pop(partition, None)
+        if topic is None or info is None or self.broker_id not in info.replicas:
+            if replica is not None:
+                self._drop(replica)
+            return
+        if replica is None:
+            if partition in self.unopened:
+                return
+            replica = self._host(partition, topic.topic_id, info)
+            if replica is None:
+                return
+        self._assume(replica, info)
+
+    def _host(self, partition: TopicPartition, topic_id: bytes, info: PartitionInfo) -> Replica | None:
+        try:
+            log = self.logs.open(partition, topic_id, self._config_of(topic_id), self.wall_ms())
         except StorageFailure as failure:
-            logger.error("%s can't be opened on broker %d: %s", partition, self.broker_id, failure)
+            logger.error(
+                "%s is offline on broker %d, its log can't be opened: %s (mend the disk and restart this broker)",
+                partition,
+                self.broker_id,
+                failure,
+            )
+            self.unopened[partition] = topic_id
+            self.logs.doubt(partition)
+            self.broker.link.report_offline(topic_id, partition.partition)
             return None
-        high_watermark = self._known_high_watermarks.get(partition, 0)
-        replica = Replica(partition, topic_id, info, log, high_watermark)
+        replica = Replica(partition, topic_id, info, log, self.logs.high_watermark(partition))
+        log.on_roll = lambda: self._rolled(replica)
         self.hosted[partition] = replica
         self.by_id[topic_id, partition.partition] = replica
         self.by_address[replica.address] = replica
         return replica
 
-    def _open(self, directory: Path, partition: TopicPartition, configs: dict[str, str]) -> Log:
-        return Log.open(
-            directory,
-            partition,
-            LogConfig.of(self.broker.config, configs),
-            disk=self.disk,
-            now_ms=self.wall_ms(),
-            was_clean=self._was_clean,
-            recovery_point=self._known_recovery_points.get(partition, 0),
-        )
+    def _rolled(self, replica: Replica) -> None:
+        if self.broker.system.is_running(UPKEEP_PATH):
+            self.broker.system.tell(UPKEEP_PATH, Rolled(replica))
+
+    def _config_of(self, topic_id: bytes) -> LogConfig:
+        config = self._configs.get(topic_id)
+        if config is None:
+            configs = self.broker.image.topics_by_id[topic_id].configs
+            config = self._configs[topic_id] = LogConfig.of(self.broker.config, configs)
+        return config
 
     def _assume(self, replica: Replica, info: PartitionInfo) -> None:
         before, replica.info = replica.info, info
@@ -189,7 +232,13 @@ class Replicas:
             return
         self._end_role(replica)
         if leads:
+            try:
+                replica.log.start_epoch(info.leader_epoch, replica.log.log_end_offset)
+            except StorageFailure as failure:
+                self.replica_failed(replica, failure)
+                return
             self._start(replica, PartitionLeader)
+            self.broker.coordinators.on_role(replica, True)
         elif info.leader >= 0:
             self._start(replica, FollowerReplica)
         replica.wake()
@@ -199,6 +248,7 @@ class Replicas:
 
     def _end_role(self, replica: Replica) -> None:
         self.broker.system.stop(replica.address)
+        self.broker.coordinators.on_role(replica, False)
 
     def _drop(self, replica: Replica) -> None:
         """The partition is no longer ours: end its role, delete its files."""
@@ -206,7 +256,12 @@ class Replicas:
         del self.hosted[replica.partition]
         del self.by_id[replica.topic_id, replica.partition.partition]
         del self.by_address[replica.address]
-        self._known_high_watermarks.pop(replica.partition, None)
+        self.logs.forget(replica.partition)
+        if self.cleaner is not None:
+            self.cleaner.release(replica.log)
+            self.cleaner.forget(replica.partition)
+        if replica.topic_id not in self.broker.image.topics_by_id:
+            self._configs.pop(replica.topic_id, None)
         replica.wake()
         try:
             replica.log.delete()
@@ -215,15 +270,18 @@ class Replicas:
 
     def reconfigure(self, topic: str, configs: dict[str, str]) -> None:
         """A topic's configs changed."""
-        config = LogConfig.of(self.broker.config, configs)
-        for replica in self.hosted.values():
-            if replica.partition.topic == topic:
+        info = self.broker.image.topics[topic]
+        config = self._configs[info.topic_id] = LogConfig.of(self.broker.config, configs)
+        for number in info.partitions:
+            replica = self.by_id.get((info.topic_id, number))
+            if replica is not None:
                 replica.log.update_config(config)
 
     # -- mail ------------------------------------------------------------------------------------------------------
 
     def on_envelope(self, envelope: Envelope) -> None:
         """Mail from another broker's replica to ours."""
+        self.mail_count += 1
         replica = self.by_address.get(envelope.address)
         if replica is None or not self.broker.system.is_running(envelope.address):
             return  # not ours yet, or no longer: the sender asks again
@@ -264,48 +322,23 @@ class Replicas:
                 if self.broker.system.is_running(address):
                     self.broker.system.tell(address, ROUND)
 
-    def retention_round(self) -> None:
-        """Delete what retention no longer keeps; only leaders decide, followers hear the new log start."""
-        now_ms = self.wall_ms()
-        for replica in list(self.hosted.values()):
-            if replica.is_offline:
-                continue
-            try:
-                replica.log.maybe_flush(now_ms)
-                start = replica.log.log_start_offset
-                replica.log.apply_retention(now_ms, replica.high_watermark)
-                if replica.leader is not None and replica.log.log_start_offset != start:
-                    self.broker.system.tell(replica.address, LogStartMoved(replica.log.log_start_offset))
-            except StorageFailure as failure:
-                self.replica_failed(replica, failure)
+    # -- upkeep ----------------------------------------------------------------------------------------------------
 
-    def checkpoint(self, *, durable: bool = False) -> None:
-        """Write the high watermarks, when any has moved."""
-        marks = {p: r.high_watermark for p, r in self.hosted.items()}
-        if marks != self._last_checkpoint or durable:
-            self._high_watermarks.write(marks, durable=durable)
-            self._last_checkpoint = marks
+    def start_upkeep(self) -> None:
+        """Begin what is done to the logs besides traffic."""
+        self.broker.system.start(UPKEEP_PATH, lambda: LogUpkeep(self))
+        if self.broker.config.get_bool("log.cleaner.enable"):
+            self.broker.system.start(CLEANER_PATH, lambda: LogCleaner(self))
 
-    def close(self) -> None:
-        """End all roles, close all logs, leave the marker that spares the next start its recovery."""
+    async def close(self, sync_s: float) -> None:
+        """End all roles, then close all logs, syncing for at most `sync_s`."""
+        self._to_apply.clear()
+        self.broker.system.stop(CLEANER_PATH)
+        self.broker.system.stop(UPKEEP_PATH)
         for replica in self.hosted.values():
             self._end_role(replica)
-        failed = False
-        points: dict[TopicPartition, int] = {}
-        for replica in self.hosted.values():
-            try:
-                replica.log.close()
-                points[replica.partition] = replica.log.log_end_offset
-            except StorageFailure as failure:
-                failed = True
-                logger.error("%s could not be closed: %s", replica.partition, failure)
-        try:
-            self.checkpoint(durable=True)
-            self._recovery_points.write(points)
-            if not failed:
-                self._marker.write(self.incarnation)
-        except StorageFailure as failure:
-            logger.error("checkpoints could not be written: %s", failure)
+        marks = {partition: replica.high_watermark for partition, replica in self.hosted.items()}
+        await self.logs.close([replica.log for replica in self.hosted.values()], marks, sync_s)
 
 
 __all__ = ["Replicas", "address_of"]

@@ -25,6 +25,7 @@ from machines.controller_brokers import (
     controlled_shutdown,
     fence_the_missing,
     register,
+    replicas_offline,
     unregister,
 )
 from machines.controller_configs import alter_configs
@@ -115,6 +116,7 @@ _HANDLERS: dict[type[Any], Callable[[ControllerState, Any], ControllerReply]] = 
     control.UnregisterBroker: unregister,
     control.AllocateProducerIds: allocate_producer_ids,
     control.AlterIsr: alter_isr,
+    control.ReplicasOffline: replicas_offline,
     admin.CreateTopics: create_topics,
     admin.DeleteTopics: delete_topics,
     admin.CreatePartitions: create_partitions,

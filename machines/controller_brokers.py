@@ -15,6 +15,8 @@ from protocol.cluster_control import (
     ControlledShutdownReply,
     RegisterBroker,
     RegisterBrokerReply,
+    ReplicasOffline,
+    ReplicasOfflineReply,
     UnregisterBroker,
     UnregisterBrokerReply,
 )
@@ -43,6 +45,8 @@ def register(state: ControllerState, request: RegisterBroker) -> RegisterBrokerR
     )
     if now != known:
         state.record(now)
+        if not is_same:
+            _bring_online(state, request.broker_id)
         settle_leaderless(state)
     return RegisterBrokerReply(request.correlation_id, int(ErrorCode.NONE), epoch)
 
@@ -54,6 +58,29 @@ def broker_down(state: ControllerState, broker_id: int, incarnation: int) -> Non
     if broker is not None and not broker.is_fenced and broker.incarnation <= incarnation:
         state.record(_fenced(broker))
         settle(state, state.image.partitions_of(broker_id))
+
+
+def replicas_offline(state: ControllerState, request: ReplicasOffline) -> ReplicasOfflineReply:
+    """The broker goes on with its other replicas. Where it is the last in the ISR, nobody leads until it is back."""
+    if state.is_current(request.broker_id, request.incarnation) is None:
+        return ReplicasOfflineReply(request.correlation_id, int(ErrorCode.STALE_BROKER_EPOCH))
+    touched = []
+    for topic_id, number in request.replicas:
+        topic = state.image.topics_by_id.get(topic_id)
+        partition = topic.partitions.get(number) if topic is not None else None
+        if partition is not None and request.broker_id in partition.replicas:
+            offline = {*partition.offline_replicas, request.broker_id}
+            touched.append(state.change(partition, offline=tuple(sorted(offline))))
+    settle(state, touched)
+    return ReplicasOfflineReply(request.correlation_id, int(ErrorCode.NONE))
+
+
+def _bring_online(state: ControllerState, broker_id: int) -> None:
+    """A new incarnation has opened its logs anew; what still fails, it reports again."""
+    for partition in state.image.partitions_of(broker_id):
+        if broker_id in partition.offline_replicas:
+            offline = tuple(replica for replica in partition.offline_replicas if replica != broker_id)
+            state.change(partition, offline=offline)
 
 
 def fence_the_missing(state: ControllerState, alive: Mapping[int, int]) -> None:

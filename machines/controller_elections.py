@@ -2,7 +2,7 @@
 
 `settle` is the one rule, applied to every partition that an event may have touched. It is idempotent, so an event that
 is seen twice, or by two controllers one after the other, does no harm:
-- dead brokers leave the ISR and brokers that shut down too, as long as somebody stays;
+- dead brokers leave the ISR, as do replicas whose disk failed, and brokers that shut down as long as somebody stays;
 - if nobody stays, the ISR is kept as it is: its members have every acknowledged record, so the first of them to come
   back leads again. Several that die in one event stay in it together;
 - the leader stays if it may, else the first of `replicas` that is in the ISR leads;
@@ -26,8 +26,11 @@ def settle(state: ControllerState, partitions: Iterable[PartitionInfo]) -> None:
     alive = {broker.broker_id for broker in brokers if not broker.is_fenced}
     staying = {broker.broker_id for broker in brokers if not broker.is_fenced and not broker.is_shutting_down}
     for partition in partitions:
-        isr = tuple([member for member in partition.isr if member in staying]) or tuple(
-            [member for member in partition.isr if member in alive]
+        online = partition.isr
+        if partition.offline_replicas:
+            online = tuple([member for member in online if member not in partition.offline_replicas])
+        isr = tuple([member for member in online if member in staying]) or tuple(
+            [member for member in online if member in alive]
         )
         if isr:
             leader = partition.leader
@@ -47,7 +50,7 @@ def settle_leaderless(state: ControllerState) -> None:
 def _settle_without_isr(state: ControllerState, partition: PartitionInfo, staying: set[int]) -> None:
     if state.allows_unclean(partition.topic):
         for replica in partition.replicas:
-            if replica in staying:
+            if replica in staying and replica not in partition.offline_replicas:
                 state.change(partition, leader=replica, isr=(replica,))
                 return
     if partition.leader != NO_LEADER:
@@ -94,7 +97,7 @@ def _elect_unclean(state: ControllerState, partition: PartitionInfo) -> tuple[Er
     if partition.leader != NO_LEADER:
         return ErrorCode.ELECTION_NOT_NEEDED, "the partition has a leader"
     for replica in partition.replicas:
-        if state.can_lead(replica):
+        if state.can_lead(replica) and replica not in partition.offline_replicas:
             state.change(partition, leader=replica, isr=(replica,))
             return ErrorCode.NONE, None
     return ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "none of the replicas is alive"

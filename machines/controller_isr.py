@@ -54,7 +54,7 @@ def _judge(state: ControllerState, leader: int, proposal: IsrProposal, partition
         broker = state.image.brokers.get(member)
         if broker is None or broker.is_fenced or incarnation not in (-1, broker.incarnation):
             return ErrorCode.INELIGIBLE_REPLICA
-        if broker.is_shutting_down and member not in partition.isr:
+        if member in partition.offline_replicas or (broker.is_shutting_down and member not in partition.isr):
             return ErrorCode.INELIGIBLE_REPLICA
     return ErrorCode.NONE
 

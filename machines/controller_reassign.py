@@ -64,7 +64,7 @@ def _reassign(state: ControllerState, asked: Reassignment, allow_factor_change: 
         raise InvalidReplicaAssignment("nobody in the ISR would be left among the replicas")
     leader = partition.leader
     if leader != -1 and leader not in isr:
-        leader = _first_leader(state, replicas, isr)
+        leader = _first_leader(state, partition, replicas, isr)
     has_dropped = any(replica not in replicas for replica in partition.replicas)
     changed = state.change(
         partition,
@@ -99,7 +99,7 @@ def complete_if_caught_up(state: ControllerState, partition: PartitionInfo) -> P
         return partition
     leader = partition.leader
     if leader not in isr:
-        leader = _first_leader(state, target, isr)
+        leader = _first_leader(state, partition, target, isr)
     return state.change(
         partition,
         leader=leader,
@@ -111,8 +111,10 @@ def complete_if_caught_up(state: ControllerState, partition: PartitionInfo) -> P
     )
 
 
-def _first_leader(state: ControllerState, replicas: tuple[int, ...], isr: tuple[int, ...]) -> int:
-    """The first that means to stay, else the first that is alive, else nobody."""
+def _first_leader(
+    state: ControllerState, partition: PartitionInfo, replicas: tuple[int, ...], isr: tuple[int, ...]
+) -> int:
+    """The first that means to stay, else the first that is online, else nobody."""
     candidates = [replica for replica in replicas if replica in isr]
-    alive = [replica for replica in candidates if state.image.is_alive(replica)]
+    alive = [replica for replica in candidates if state.image.is_online(partition, replica)]
     return next((replica for replica in alive if state.can_lead(replica)), alive[0] if alive else -1)

@@ -89,6 +89,7 @@ class ControllerState:
         replicas: tuple[int, ...] | None = None,
         adding: tuple[int, ...] | None = None,
         removing: tuple[int, ...] | None = None,
+        offline: tuple[int, ...] | None = None,
         must_bump_leader_epoch: bool = False,
     ) -> PartitionInfo:
         """Record the partition with what is given changed; nothing is recorded when that is no change.
@@ -102,15 +103,18 @@ class ControllerState:
             new_leader,
             before.leader_epoch + (new_leader != before.leader or must_bump_leader_epoch),
         )
-        moves = (
+        now_offline = before.offline_replicas if offline is None else offline
+        rest = (
             before.adding_replicas if adding is None else adding,
             before.removing_replicas if removing is None else removing,
+            tuple(replica for replica in now_offline if replica in new[0]),
         )
-        if new == (before.replicas, before.isr, before.leader, before.leader_epoch) and moves == (
+        if new == (before.replicas, before.isr, before.leader, before.leader_epoch) and rest == (
             before.adding_replicas,
             before.removing_replicas,
+            before.offline_replicas,
         ):
             return before
-        after = PartitionRecord(before.topic, before.partition, *new, before.partition_epoch + 1, *moves)
+        after = PartitionRecord(before.topic, before.partition, *new, before.partition_epoch + 1, *rest)
         self.record(after)
         return after

@@ -122,6 +122,10 @@ class MetadataImage:
         broker = self.brokers.get(broker_id)
         return broker is not None and not broker.is_fenced
 
+    def is_online(self, partition: PartitionInfo, broker_id: int) -> bool:
+        """The broker lives, and so does the disk under its replica."""
+        return broker_id not in partition.offline_replicas and self.is_alive(broker_id)
+
     def live_brokers(self) -> list[BrokerInfo]:
         """By id; those that are shutting down still count, since they still answer."""
         return sorted((b for b in self.brokers.values() if not b.is_fenced), key=lambda broker: broker.broker_id)
@@ -201,10 +205,12 @@ class MetadataImage:
         assert replicas.issuperset(partition.adding_replicas), f"adding: {partition}"
         assert replicas.issuperset(partition.removing_replicas), f"removing: {partition}"
         assert not set(partition.adding_replicas) & set(partition.removing_replicas), f"both ways: {partition}"
+        assert replicas.issuperset(partition.offline_replicas), f"offline: {partition}"
+        online = [member for member in partition.isr if self.is_online(partition, member)]
         if partition.leader == NO_LEADER:
-            assert not any(self.is_alive(member) for member in partition.isr), f"could be led: {partition}"
+            assert not online, f"could be led: {partition}"
         else:
-            assert all(self.is_alive(member) for member in partition.isr), f"a dead ISR member: {partition}"
+            assert len(online) == len(partition.isr), f"a dead ISR member: {partition}"
 
     def _apply_partition(self, record: PartitionRecord) -> Change:
         topic = self.topics[record.topic]

@@ -190,6 +190,25 @@ class AlterIsrReply(msgspec.Struct, tag="AlterIsrReply", array_like=True, frozen
     partitions: list[IsrResult]
 
 
+class ReplicasOffline(msgspec.Struct, tag="ReplicasOffline", array_like=True, frozen=True, gc=False):
+    """The broker's disk failed under these replicas, (topic id, partition): others shall lead, it leaves the ISR.
+
+    They stay offline until a new incarnation of the broker registers. Sent again until it is answered.
+    """
+
+    correlation_id: int
+    broker_id: int
+    incarnation: int
+    replicas: list[tuple[bytes, int]]
+
+
+class ReplicasOfflineReply(msgspec.Struct, tag="ReplicasOfflineReply", array_like=True, frozen=True, gc=False):
+    """STALE_BROKER_EPOCH: this incarnation leads nothing any more anyway."""
+
+    correlation_id: int
+    error: int
+
+
 ControllerRequest = (
     RegisterBroker
     | ControlledShutdown
@@ -200,6 +219,7 @@ ControllerRequest = (
     | CreatePartitions
     | AlterConfigs
     | AlterIsr
+    | ReplicasOffline
     | ElectLeaders
     | AlterReassignments
     | ListReassignments
@@ -217,6 +237,7 @@ ControllerReply = (
     | CreatePartitionsReply
     | AlterConfigsReply
     | AlterIsrReply
+    | ReplicasOfflineReply
     | ElectLeadersReply
     | AlterReassignmentsReply
     | ListReassignmentsReply

@@ -59,7 +59,7 @@ class PartitionRecord(msgspec.Struct, tag="PartitionRecord", array_like=True, fr
 
     `replicas[0]` is the preferred leader; `leader` is -1 while nobody may lead. `leader_epoch` grows with each change
     of leader, `partition_epoch` with each change at all. During a reassignment `replicas` holds the target's replicas
-    first, then those in `removing_replicas`.
+    first, then those in `removing_replicas`. `offline_replicas` lie on a disk that failed; their brokers live.
     """
 
     topic: str
@@ -71,6 +71,7 @@ class PartitionRecord(msgspec.Struct, tag="PartitionRecord", array_like=True, fr
     partition_epoch: int
     adding_replicas: tuple[int, ...] = ()
     removing_replicas: tuple[int, ...] = ()
+    offline_replicas: tuple[int, ...] = ()
 
 
 class ConfigRecord(msgspec.Struct, tag="ConfigRecord", array_like=True, frozen=True, gc=False):

@@ -25,6 +25,7 @@ CLEANED_UP_TO = "cleaner-offset-checkpoint"
 META_PROPERTIES = "meta.properties"
 PARTITION_METADATA = "partition.metadata"
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
+_ONE_PAGE = 4096
 
 
 def read_whole(disk: Disk, path: Path) -> bytes | None:
@@ -71,10 +72,26 @@ class CheckpointFile:
             raise ValueError(f"{self.path} holds {len(entries)} entries, not as many as it announces")
         return entries
 
-    def write(self, entries: Iterable[str], *, durable: bool = True) -> None:
+    def write(self, entries: Iterable[str], *, durable: bool = True, in_place: bool = False) -> None:
+        """`in_place` spares a small file the new inode and the renaming, some 0.5 ms in all.
+
+        A killed process leaves no half of such a write behind; a power failure may, and then `read` says so.
+        """
         rows = list(entries)
-        text = "\n".join([str(self._version), str(len(rows)), *rows, ""])
-        write_atomically(self._disk, self.path, text.encode("utf-8"), durable=durable)
+        content = _render(self._version, str(len(rows)), rows)
+        if in_place and not durable:
+            shorter = self._disk.size(self.path) - len(content)
+            if shorter > 0:  # a longer file would have to be cut by a second step: make up for it in the count
+                content = _render(self._version, str(len(rows)).zfill(shorter + len(str(len(rows)))), rows)
+            if len(content) <= _ONE_PAGE:
+                self._disk.write(self.path, content, 0)
+                self._disk.close(self.path)
+                return
+        write_atomically(self._disk, self.path, _render(self._version, str(len(rows)), rows), durable=durable)
+
+
+def _render(version: int, count: str, rows: list[str]) -> bytes:
+    return "\n".join([str(version), count, *rows, ""]).encode("utf-8")
 
 
 class OffsetCheckpoint:
@@ -163,8 +180,14 @@ def read_topic_id(directory: Path, disk: Disk) -> TopicId | None:
 
 
 def write_topic_id(directory: Path, topic_id: TopicId, disk: Disk, *, durable: bool = False) -> None:
-    text = f"version: 0\ntopic_id: {topic_id_to_str(topic_id)}\n"
-    write_atomically(disk, directory / PARTITION_METADATA, text.encode("utf-8"), durable=durable)
+    """A new file is simply written: one that a power failure tears reads as None, as if it were missing."""
+    content = f"version: 0\ntopic_id: {topic_id_to_str(topic_id)}\n".encode()
+    path = directory / PARTITION_METADATA
+    if durable or disk.exists(path):
+        write_atomically(disk, path, content, durable=durable)
+    else:
+        disk.write(path, content, 0)
+        disk.close(path)
 
 
 class CleanShutdownMarker:

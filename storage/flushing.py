@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.errors import StorageFailure
 from storage.disk import Disk
 
 
@@ -19,8 +21,19 @@ class FlushJob:
     truncations: int
 
     def run(self) -> None:
-        """Raises StorageFailure; then nothing may be taken for durable, and the partition goes offline."""
+        """Raises StorageFailure; then nothing may be taken for durable, and the partition goes offline.
+
+        A file that is gone was removed since by retention, compaction or the deletion of the topic; with it went what
+        had to be made durable.
+        """
         for path in self.paths:
-            self.disk.sync(path)
+            self._sync(self.disk.sync, path)
         if self.directory is not None:
-            self.disk.sync_directory(self.directory)
+            self._sync(self.disk.sync_directory, self.directory)
+
+    def _sync(self, sync: Callable[[str | Path], None], path: str | Path) -> None:
+        try:
+            sync(path)
+        except StorageFailure:
+            if self.disk.exists(path):
+                raise

@@ -134,13 +134,20 @@ class LeaderEpochs:
         if self._is_stale:
             self._write(durable=True)
 
+    def take_unsynced(self) -> Path | None:
+        """The file, if it is not durable yet and the caller now syncs it (and its directory); None when it is."""
+        if not self._is_stale:
+            return None
+        self._is_stale = False
+        return self._file.path
+
     def moved_to(self, path: Path) -> None:
         """The partition's directory was renamed; further writes go to `path`."""
         self._file.path = path
 
     def _write(self, durable: bool) -> None:
         pairs = zip(self._epochs, self._starts, strict=True)
-        self._file.write([f"{epoch} {start}" for epoch, start in pairs], durable=durable)
+        self._file.write([f"{epoch} {start}" for epoch, start in pairs], durable=durable, in_place=True)
         self._is_stale = not durable
 
     def check(self) -> None:

@@ -203,6 +203,8 @@ class Log(LogUpkeep):
             if header.producer_id >= 0:
                 self._note_producer(segment, view, header)
         self.log_end_offset = last.next_offset
+        if self.log_end_offset - self.recovery_point >= self.config.flush_messages:
+            self.flush(now_ms if now_ms >= 0 else None)  # whoever asks for it waits for it, as in Kafka
         return AppendInfo(
             headers[0].base_offset,
             last.last_offset,

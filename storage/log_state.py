@@ -66,6 +66,7 @@ class LogState:
         self.leader_epochs = loaded.epochs
         self.producers = loaded.producers
         self.is_failed = False
+        self.on_roll: Callable[[], None] | None = None  # what lies behind a new segment may be flushed now
         self._disk = disk
         self._snapshots = loaded.snapshots
         self._bases = [segment.base_offset for segment in loaded.segments]
@@ -108,11 +109,16 @@ class LogState:
         if active.offset_index.size_bytes() + 8 > room or active.time_index.size_bytes() + 24 > room:
             return True
         first = active.first_timestamp
-        return first >= 0 and newest_timestamp - first > config.segment_ms - self._jitter_ms(active)
+        return first >= 0 and newest_timestamp - first > self._segment_ms() - self._jitter_ms(active)
+
+    def _segment_ms(self) -> int:
+        """Only older segments are compacted, so a compaction that must not wait for long can't wait for the roll."""
+        config = self.config
+        return min(config.segment_ms, config.max_compaction_lag_ms) if config.is_compacted else config.segment_ms
 
     def _jitter_ms(self, segment: Segment) -> int:
         """Segments that started together shall not all roll together."""
-        most = min(self.config.segment_jitter_ms, self.config.segment_ms)
+        most = min(self.config.segment_jitter_ms, self._segment_ms())
         return zlib.crc32(f"{self.topic_partition}{segment.base_offset}".encode()) % most if most > 0 else 0
 
     def _roll(self, base_offset: int) -> None:
@@ -123,6 +129,8 @@ class LogState:
         self.segments.append(Segment(self.directory, base_offset, self._disk, is_new=True))
         self._bases.append(base_offset)
         self._names_changed = True
+        if self.on_roll is not None:
+            self.on_roll()
 
     def check(self) -> None:
         """Raises AssertionError unless bounds, segments and memories fit together."""

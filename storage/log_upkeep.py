@@ -150,8 +150,10 @@ class LogUpkeep(LogState):
                 paths.append(segment.log_path)
             if segment.txn_index.entries:
                 paths.append(str(segment.txn_index.path))
-        self.leader_epochs.flush()
-        directory = self.directory if self._names_changed else None
+        epochs = self.leader_epochs.take_unsynced()
+        if epochs is not None:
+            paths.append(str(epochs))
+        directory = self.directory if self._names_changed or epochs is not None else None
         self._names_changed = False
         return FlushJob(self.log_end_offset, tuple(paths), directory, self._disk, self._truncations)
 

@@ -99,7 +99,14 @@ def check_nothing_lost_doubled_or_reordered(
     """Every acked record is where its ack said, no record is there twice, each key's numbers rise."""
     at = {(partition, offset): int(value) for partition, rows in found.items() for offset, _, value in rows}
     lost = [number for number, place in writer.acked.items() if at.get(place) != number]
-    assert not lost, f"{len(lost)} acked records are not where their ack said, e.g. {lost[:5]}"
+    if lost:
+        real = {value: place for place, value in at.items()}
+        first = [(n, writer.acked[n], at.get(writer.acked[n]), real.get(n)) for n in lost[:5]]
+        ends = {partition: len(rows) and rows[-1][0] + 1 for partition, rows in found.items()}
+        raise AssertionError(
+            f"{len(lost)} of {writer.sent} records are not where their ack said, e.g. "
+            f"(number, acked at, what is there, where it is) {first}; partitions end at {ends}"
+        )
     assert len(at) == len(set(at.values())), "records are there twice"
     last: dict[bytes, int] = defaultdict(lambda: -1)
     for rows in found.values():

@@ -176,9 +176,9 @@ def test_a_flush_covers_what_is_not_durable_yet(tmp_path):
 def test_flushes_come_by_messages_and_by_time(tmp_path):
     log = a_log(tmp_path, flush_messages=4, flush_ms=1_000)
     log.append_as_leader(a_batch(3), 1, NOW_MS)
-    assert not log.maybe_flush(NOW_MS)
-    log.append_as_leader(a_batch(1), 1, NOW_MS)
-    assert log.maybe_flush(NOW_MS + 10) and log.recovery_point == 4
+    assert not log.maybe_flush(NOW_MS) and log.recovery_point == 0
+    log.append_as_leader(a_batch(1), 1, NOW_MS + 10)
+    assert log.recovery_point == 4, "flush.messages is heeded by the append itself"
     log.append_as_leader(a_batch(1), 1, NOW_MS)
     assert not log.maybe_flush(NOW_MS + 1_009)
     assert log.maybe_flush(NOW_MS + 1_010) and not log.maybe_flush(NOW_MS + 9_999)
