@@ -1,4 +1,4 @@
-"""One broker: its replicas, its line to the controller, its listeners, and the controller itself when it holds the lease.
+"""One broker: its replicas, its line to the controller, its listener, and the controller while it holds the lease.
 
 Everything here runs on the one event loop of the broker's process. Work is done by the actors (`partition_leader`,
 `follower_replica`, `controller`); the broker routes mail and requests to them.
@@ -11,14 +11,20 @@ import logging
 import socket
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from actors.actor_system import ActorSystem
 from actors.api.dispatch import Dispatcher
 from actors.controller import Controller
 from actors.controller_link import CONTROLLER_ADDRESS, LINK_ADDRESS, ControllerLink
+from actors.coordinators import Coordinators
+from actors.groups import TOPIC as OFFSETS_TOPIC
+from actors.groups import Groups
+from actors.memory import MemoryReturn
 from actors.producer_ids import ProducerIds
 from actors.replicas import Replicas
+from actors.transactions import TOPIC as TRANSACTIONS_TOPIC
+from actors.transactions import Transactions
 from machines.metadata import BrokerInfo, MetadataImage
 from model.configs import BrokerConfig
 from model.errors import OdradekError, RequestTimedOut
@@ -33,7 +39,9 @@ from protocol.cluster_supervision import (
     ControllerElected,
     SupervisionMessage,
 )
+from protocol.cluster_transactions import TransactionMessage
 from storage.checkpoints import MetaProperties
+from storage.disk import OsDisk
 from storage.metadata_store import LocalMetadataStore
 from transport.bus import Bus
 from transport.lifeline import Lifelines
@@ -46,15 +54,24 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TIMER_ROUND_S = 0.1
-CHECKPOINT_S = 5.0
+MEMORY_ROUND_S = 1.0
+SYNC_S = 0.5
 HANDOVER_MS = 1_000
 SETTLE_S = 0.5
+_TRANSACTION_MESSAGES = frozenset(get_args(TransactionMessage))
+
+
+def _on_dead_letter(_: str, message: object) -> None:
+    """Whoever waits for an answer gets one, even from the dead."""
+    undelivered = getattr(message, "undelivered", None)
+    if undelivered is not None:
+        undelivered()
 
 
 class Broker:
     """A broker's life: `start`, then mail and requests, then `stop`."""
 
-    message_type: Any = SupervisionMessage | ControllerMessage | ReplicationMessage
+    message_type: Any = SupervisionMessage | ControllerMessage | ReplicationMessage | TransactionMessage
 
     def __init__(self, spec: BrokerSpec, bus: Bus, system: ActorSystem) -> None:
         self.spec = spec
@@ -65,10 +82,15 @@ class Broker:
         self.image = MetadataImage()
         self.port = spec.port
         self.live: dict[int, int] = {}  # broker -> incarnation, as the supervisor last said
-        spec.data_dir.mkdir(parents=True, exist_ok=True)
         self.link = ControllerLink(self)
+        self.coordinators = Coordinators()
+        self.transactions = Transactions(self)
+        self.coordinators.register(TRANSACTIONS_TOPIC, self.transactions.on_role)
+        self.groups = Groups(self)
+        self.coordinators.register(OFFSETS_TOPIC, self.groups.on_role)
+        system.mail.on_dead_letter = _on_dead_letter
+        MetaProperties.claim(spec.data_dir, OsDisk(), cluster_id=spec.cluster_id, node_id=spec.broker_id)
         self.replicas = Replicas(self)
-        MetaProperties.claim(spec.data_dir, self.replicas.disk, cluster_id=spec.cluster_id, node_id=spec.broker_id)
         self.producer_ids = ProducerIds(self)
         self.controller = Controller(
             spec.broker_id,
@@ -86,6 +108,7 @@ class Broker:
         self._dying: dict[int, int] = {}  # dead, and the image does not say so yet
         self._settled = asyncio.Event()
         self._fenced_since: dict[int, float] = {}  # loop time
+        self._memory = MemoryReturn(lambda: self.listener.frames + self.replicas.mail_count)
         self._lease: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._is_stopping = False
@@ -103,15 +126,15 @@ class Broker:
     # -- life ------------------------------------------------------------------------------------------------------
 
     async def start(self, listener: socket.socket) -> None:
-        """Join the cluster, then accept clients. Returns once registered; waits for a controller as long as it takes."""
+        """Join the cluster, then accept clients. Returns once registered, however long that takes."""
         self.port = listener.getsockname()[1]
         self.lifelines.start()
         self._seek_lease()
         self._every(TIMER_ROUND_S, self._timer_round)
+        self._every(MEMORY_ROUND_S, self._memory.round)
         await self.link.registered.wait()
         await self.listener.start(listener)
-        self._every(CHECKPOINT_S, self.replicas.checkpoint)
-        self._every(self.config.get_int("log.retention.check.interval.ms") / 1000, self.replicas.retention_round)
+        self.replicas.start_upkeep()
 
     async def stop(self) -> None:
         """Hand over what this broker leads, then close in order."""
@@ -132,7 +155,8 @@ class Broker:
         for timer in self._timers:
             timer.cancel()
         await self.listener.close()
-        self.replicas.close()
+        self.groups.close()
+        await self.replicas.close(SYNC_S)
         self.lifelines.close()
 
     def give_up(self, reason: str) -> None:
@@ -187,6 +211,8 @@ class Broker:
             self.controller.on_message(envelope.sender, envelope.message)
         elif type(envelope.message) is BrokerDown:
             self._on_broker_down(envelope.message)
+        elif type(envelope.message) in _TRANSACTION_MESSAGES:
+            self.transactions.on_envelope(envelope)
         else:
             self.replicas.on_envelope(envelope)
 
@@ -288,3 +314,4 @@ class Broker:
             if info is not None:
                 self.replicas.reconfigure(topic, info.configs)
         self.replicas.apply(partitions)
+        self.groups.on_partitions_changed(partitions)

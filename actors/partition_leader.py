@@ -7,13 +7,14 @@ told to retry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from actors.actor import Actor
+from actors.append_request import AppendRequest, MarkerRequest
 from actors.ports import ROUND, Buffer, ReplicaPorts
 from actors.replica import Replica
+from actors.transaction_gate import TransactionGate, Verified
 from machines.leader import LeaderMachine
 from machines.leader_events import (
     Acknowledge,
@@ -40,32 +41,6 @@ from protocol.cluster_replication import Diverged, Follow, Lead, Replicate, Repl
 from protocol.records import next_offset_of
 
 
-@dataclass(slots=True, eq=False)
-class AppendRequest:
-    """Append `records` (one or more v2 batches); `done` is called once, when it is as durable as `acks` asks.
-
-    The answer stays in this object: `error`, `message`, `base_offset` (-1 on error), `log_append_time_ms` (-1: the
-    producer's own timestamps stand), `log_start_offset`.
-    """
-
-    records: Buffer
-    acks: int
-    done: Callable[[AppendRequest], None]
-    error: ErrorCode = ErrorCode.NONE
-    message: str | None = None
-    base_offset: int = -1
-    log_append_time_ms: int = -1
-    log_start_offset: int = -1
-    is_answered: bool = False
-
-    def answer(self, error: ErrorCode, message: str | None = None) -> None:
-        """Tell the producer; an error hides the offset."""
-        if error is not ErrorCode.NONE:
-            self.error, self.message, self.base_offset = error, message, -1
-        self.is_answered = True
-        self.done(self)
-
-
 @dataclass(slots=True, frozen=True)
 class FromFollower:
     """A message of the follower on `broker_id`."""
@@ -82,6 +57,7 @@ class PartitionLeader(Actor):
         self.replica = replica
         self.ports = ports
         self.machine: LeaderMachine
+        self.gate = TransactionGate(replica, ports, self._append)
         self._fresh: tuple[int, int, Buffer] = (-1, -1, b"")  # (base, next, bytes) of the last append
 
     def on_start(self) -> None:
@@ -111,15 +87,22 @@ class PartitionLeader(Actor):
     def on_receive(self, message: Any) -> None:
         """Requests of this broker and mail of the followers."""
         if type(message) is AppendRequest:
-            self._append(message)
+            if message.transactional_id is None or self.gate.admits(message):
+                self._append(message)
         elif type(message) is FromFollower:
             self._on_mail(message.broker_id, message.message)
         elif message is ROUND:
             self._step(TimerFired())
+            self.gate.on_round()
+        elif type(message) is MarkerRequest:
+            self._append(message)
+            self.gate.on_marker(message.producer_id)
+        elif type(message) is Verified:
+            self.gate.on_answer(message)
         else:  # CreditReturned, FollowerGone, IsrCommitted, IsrRefused, LogStartMoved
             self.machine.min_insync_replicas = self.replica.log.config.min_insync_replicas
             self._step(message)
-        if not self.machine.is_quiet:
+        if not self.machine.is_quiet or not self.gate.is_idle:
             self.ports.join_timer_round(self.replica)
 
     def on_stop(self) -> None:
@@ -141,7 +124,7 @@ class PartitionLeader(Actor):
             request.answer(ErrorCode.NOT_ENOUGH_REPLICAS)
             return
         try:
-            info = replica.log.append_as_leader(request.records, machine.leader_epoch, self.ports.wall_ms())
+            info = request.write_to(replica.log, machine.leader_epoch, self.ports.wall_ms())
         except StorageFailure as failure:
             request.answer(ErrorCode.KAFKA_STORAGE_ERROR, str(failure))
             self.ports.replica_failed(replica, failure)
@@ -171,6 +154,7 @@ class PartitionLeader(Actor):
                 request = machine.waiting.popleft()[1]
                 assert isinstance(request, AppendRequest)
                 request.answer(error)
+        self.gate.dismiss(error)
         self.replica.wake()
 
     # -- followers -------------------------------------------------------------------------------------------------
@@ -219,15 +203,22 @@ class PartitionLeader(Actor):
             if self._fresh[0] == offset:
                 _, next_offset, data = self._fresh
             else:
-                data = self.replica.log.read(offset, push.max_bytes, up_to=self.machine.log_end_offset)
+                try:
+                    data = self.replica.log.read(offset, push.max_bytes, up_to=self.machine.log_end_offset)
+                except StorageFailure as failure:
+                    self.ports.replica_failed(self.replica, failure)
+                    return
                 next_offset = next_offset_of(data) if len(data) else offset
         high_watermark = self.machine.high_watermark
-        message = Replicate(self.machine.leader_epoch, offset, high_watermark, self.replica.log.log_start_offset)
+        start = self.replica.log.log_start_offset
+        message = Replicate(self.machine.leader_epoch, offset, high_watermark, start, push.attempt)
         if not self.ports.send(push.follower, self.replica, message, (data,) if len(data) else ()):
             return
         self.machine.step(Pushed(push.follower, next_offset, len(data), high_watermark), self.ports.now_ms())
         if len(data) and next_offset < self.machine.log_end_offset:
             self._step(CreditReturned(push.follower))
 
+
+__all__ = ["AppendRequest", "FromFollower", "LeaderMail", "MarkerRequest", "PartitionLeader"]
 
 LeaderMail = CreditReturned | FollowerGone | IsrCommitted | IsrRefused | LogStartMoved

@@ -11,6 +11,8 @@ from typing import Protocol
 import msgspec
 
 from actors.replica import Replica
+from machines.verification import Claim
+from model.errors import ErrorCode
 
 Buffer = bytes | bytearray | memoryview
 
@@ -30,6 +32,7 @@ class ReplicaPorts(Protocol):
     broker_id: int
     incarnation: int
     lag_time_max_ms: int
+    verifies_transactions: bool
 
     def now_ms(self) -> int:
         """Monotonic time, for intervals."""
@@ -45,8 +48,17 @@ class ReplicaPorts(Protocol):
     def propose_isr(self, replica: Replica, isr: Sequence[int], incarnations: Sequence[int], epoch: int) -> None:
         """Ask the controller to change the ISR, at partition epoch `epoch`."""
 
+    def ask_coordinator(self, replica: Replica, number: int, claim: Claim) -> ErrorCode:
+        """Ask whether the producer has a transaction open; NONE: the answer comes as Verified. Else: try later."""
+
+    def first_attempt(self) -> int:
+        """Where a follower starts to count its Follows: no other actor of any incarnation comes past it."""
+
     def join_timer_round(self, replica: Replica) -> None:
         """Send ROUND to this replica's actor at the next timer round (once: whoever is not quiet joins again)."""
+
+    def before_truncation(self, replica: Replica) -> None:
+        """The log is about to lose its end: whatever counts on that end must let go."""
 
     def replica_failed(self, replica: Replica, failure: BaseException) -> None:
         """The disk under this replica fails: take it offline here, let others lead."""

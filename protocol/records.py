@@ -130,6 +130,11 @@ def parse_header(buffer: Buffer, position: int = 0) -> BatchHeader:
         raise CorruptMessage(f"a batch header is cut short at byte {position} of {len(buffer)}") from None
 
 
+def is_transactional(buffer: Buffer) -> bool:
+    """Whether the first batch says so; False too for what is too short to be one."""
+    return len(buffer) > ATTRIBUTES_POSITION + 1 and bool(buffer[ATTRIBUTES_POSITION + 1] & TRANSACTIONAL_BIT)
+
+
 def iter_batches(buffer: Buffer, position: int = 0) -> Iterator[BatchHeader]:
     """The headers of the batches that fill `buffer` from `position` to its end.
 

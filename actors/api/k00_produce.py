@@ -4,7 +4,9 @@ Every partition's batches become one message to the actor that leads it; the ans
 that they are as durable as `acks` asks.
 - v10+: the new leader is hinted at where we no longer lead (KIP-951).
 - acks=0: no answer, and an error closes the connection, as Kafka does.
-Left out: transactional produces (they come with the transaction coordinator).
+- Transactional batches: the leader asks the transaction's coordinator before the first one; v11+: clients know
+  TRANSACTION_ABORTABLE, v12+: the partition is taken into the transaction on the client's behalf (KIP-890).
+Left out: nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from actors.api.lookup import find_replica
-from actors.partition_leader import AppendRequest
+from actors.append_request import AppendRequest
 from model.errors import ErrorCode
 from protocol.k00_produce import (
     LeaderIdAndEpoch,
@@ -23,12 +25,14 @@ from protocol.k00_produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
+from protocol.records import is_transactional
 
 if TYPE_CHECKING:
     from actors.api.dispatch import RequestContext
 
 TOPIC_IDS_FROM = 13
 LEADER_HINTS_FROM = 10
+ABORTABLE_FROM, ENROLS_FROM = 11, 12
 _MOVED = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
 
 
@@ -50,6 +54,8 @@ class Produce:
         request, broker = self.request, self.context.broker
         by_id = self.context.api_version >= TOPIC_IDS_FROM
         refusal = ErrorCode.NONE if request.acks in (-1, 0, 1) else ErrorCode.INVALID_REQUIRED_ACKS
+        transactional_id, version = request.transactional_id, self.context.api_version
+        transaction_version = 2 if version >= ENROLS_FROM else 1 if version >= ABORTABLE_FROM else 0
         targets: list[tuple[str, AppendRequest]] = []
         for topic in request.topic_data:
             row: list[AppendRequest | ErrorCode] = []
@@ -60,8 +66,16 @@ class Produce:
                 if replica is not None and error is ErrorCode.NONE:
                     if data.records is None or not len(data.records):
                         error = ErrorCode.INVALID_RECORD
+                    elif transactional_id is None and is_transactional(data.records):
+                        error = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
                     else:
-                        append = AppendRequest(data.records, request.acks, self._answered)
+                        append = AppendRequest(
+                            data.records,
+                            request.acks,
+                            self._answered,
+                            transactional_id=transactional_id,
+                            transaction_version=transaction_version,
+                        )
                         targets.append((replica.address, append))
                         row.append(append)
                         continue

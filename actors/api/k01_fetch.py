@@ -24,7 +24,6 @@ from protocol.k01_fetch import (
     NodeEndpoint,
     PartitionData,
 )
-
 from protocol.records import next_offset_of
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING = -1, -2, -3, -4, -5, -6
 READ_COMMITTED = 1
+EPOCHS_FROM = 4
 
 
 def handle(context: RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse:
@@ -40,6 +41,15 @@ def handle(context: RequestContext, request: ListOffsetsRequest) -> ListOffsetsR
 
 
 def _look_up(
+    context: RequestContext, isolation_level: int, name: str, wanted: ListOffsetsPartition
+) -> ListOffsetsPartitionResponse:
+    answer = _find(context, isolation_level, name, wanted)
+    if context.api_version < EPOCHS_FROM:
+        answer.leader_epoch = -1
+    return answer
+
+
+def _find(
     context: RequestContext, isolation_level: int, name: str, wanted: ListOffsetsPartition
 ) -> ListOffsetsPartitionResponse:
     answer = ListOffsetsPartitionResponse(partition_index=wanted.partition_index)

@@ -156,5 +156,5 @@ def _partition(image: MetadataImage, info: PartitionInfo) -> MetadataResponsePar
         leader_epoch=info.leader_epoch,
         replica_nodes=list(info.replicas),
         isr_nodes=list(info.isr),
-        offline_replicas=[replica for replica in info.replicas if not image.is_alive(replica)],
+        offline_replicas=[replica for replica in info.replicas if not image.is_online(info, replica)],
     )

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 from model.errors import ErrorCode
 from protocol.api_keys import API_KEYS
-from protocol.k18_api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
+from protocol.k18_api_versions import (
+    ApiVersion,
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FinalizedFeatureKey,
+    SupportedFeatureKey,
+)
 
 if TYPE_CHECKING:
     from actors.api.dispatch import RequestContext
@@ -22,6 +28,9 @@ if TYPE_CHECKING:
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 ADVERTISED_MIN = {0: 0}
 """Produce is advertised from 0 although 3 is the least that is served: see KAFKA-18659 and librdkafka's compression."""
+
+FEATURES = {"transaction.version": 2}
+"""Feature → the level that is finalized, which is also the highest we know (KIP-584)."""
 
 
 def handle(context: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
@@ -36,7 +45,7 @@ def handle(context: RequestContext, request: ApiVersionsRequest) -> ApiVersionsR
 
 
 def describe(broker: Broker, version: int) -> ApiVersionsResponse:
-    """What is served, for any version of the answer."""
+    """What is served, for any version of the answer. Clients of v3 can't read a feature whose least level is 0."""
     from actors.api.dispatch import HANDLERS
 
     return ApiVersionsResponse(
@@ -47,5 +56,14 @@ def describe(broker: Broker, version: int) -> ApiVersionsResponse:
                 max_version=API_KEYS[key].max_version,
             )
             for key in HANDLERS
-        ]
+        ],
+        supported_features=[
+            SupportedFeatureKey(name=name, min_version=0 if version >= 4 else 1, max_version=level)
+            for name, level in FEATURES.items()
+        ],
+        finalized_features_epoch=max(broker.image.version, 0),
+        finalized_features=[
+            FinalizedFeatureKey(name=name, min_version_level=level, max_version_level=level)
+            for name, level in FEATURES.items()
+        ],
     )

@@ -1,6 +1,6 @@
 """32 DescribeConfigs, v1-4.
 
-Every config of a topic (resource type 2) or a broker (4), with type, default, documentation and where its value comes from.
+Every config of a topic (resource type 2) or a broker (4), with type, documentation and where its value comes from.
 Left out: broker loggers (8), client metrics (16) and groups (32) are answered with an empty list.
 """
 

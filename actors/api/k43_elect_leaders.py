@@ -1,6 +1,6 @@
 """43 ElectLeaders, v0-2.
 
-Makes the preferred replica lead again (type 0), or any live one where nobody in sync is left (type 1: data may be lost).
+Makes the preferred replica lead again (type 0), or any live one where nobody in sync is left (type 1, may lose data).
 Left out: nothing.
 """
 

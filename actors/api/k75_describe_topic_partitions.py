@@ -1,7 +1,7 @@
 """75 DescribeTopicPartitions, v0.
 
-Metadata page by page (KIP-966): topics in order of their names, at most `response_partition_limit` partitions an answer,
-with a cursor to go on from. Arrays are empty, never null: the Java 4.3 and 4.4 admin client crashes on null.
+Metadata page by page (KIP-966): topics by name, at most `response_partition_limit` partitions an answer, with a cursor
+to go on from. Arrays are empty, never null: the Java 4.3 and 4.4 admin client crashes on null.
 Left out: eligible leader replicas (there are none).
 """
 
@@ -60,7 +60,7 @@ def handle(context: RequestContext, request: DescribeTopicPartitionsRequest) -> 
                     isr_nodes=list(info.isr),
                     eligible_leader_replicas=[],
                     last_known_elr=[],
-                    offline_replicas=[r for r in info.replicas if not image.is_alive(r)],
+                    offline_replicas=[r for r in info.replicas if not image.is_online(info, r)],
                 )
             )
         response.topics.append(row)

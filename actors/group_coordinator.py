@@ -1,0 +1,265 @@
+"""The actor of one group: the shell around `machines.group`.
+
+It lives in the broker that leads the group's partition of `__consumer_offsets`, below that partition's shell
+(`actors/offsets_partition.py`), and ends with it: whoever waits then is sent to the new coordinator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actors.actor import Actor
+from actors.append_request import AppendRequest
+from machines.group import Group
+from machines.group_events import (
+    NEVER_MS,
+    Append,
+    AppendInTransaction,
+    DeleteGroup,
+    Effect,
+    ExpireOffsets,
+    FetchOffsets,
+    GroupRequest,
+    Reply,
+    TimerFired,
+    TopicsDeleted,
+    TransactionalAppended,
+    TransactionEnded,
+)
+from machines.group_refusals import refusal
+from model.errors import ErrorCode
+from protocol.codec import Struct
+
+if TYPE_CHECKING:
+    from actors.offsets_partition import OffsetsPartition
+
+
+class GroupCall:
+    """A client's request on its way through a group; `future` gets the response, also when it is a refusal."""
+
+    __slots__ = ("body", "client_host", "client_id", "fresh_id", "future", "version")
+
+    def __init__(
+        self,
+        body: Struct | FetchOffsets | DeleteGroup,
+        version: int,
+        future: asyncio.Future[Any],
+        client_id: str = "",
+        client_host: str = "",
+        fresh_id: str = "",
+    ) -> None:
+        self.body = body
+        self.version = version
+        self.future = future
+        self.client_id = client_id
+        self.client_host = client_host
+        self.fresh_id = fresh_id
+
+    def undelivered(self) -> None:
+        """The group's actor ended before it took this in."""
+        self.refuse(ErrorCode.NOT_COORDINATOR)
+
+    def answer(self, response: Any) -> None:
+        if not self.future.done():
+            self.future.set_result(response)
+
+    def refuse(self, error: ErrorCode) -> None:
+        self.answer(refusal(self.body, self.version, error))
+
+
+class Wake:
+    """The alarm of a group rang."""
+
+    __slots__ = ()
+
+
+WAKE = Wake()
+
+
+class Ticket:
+    """An append under way."""
+
+    __slots__ = ("deadline_ms", "effect", "error", "is_done", "owner")
+
+    def __init__(self, owner: GroupCoordinator, effect: Append | AppendInTransaction, deadline_ms: int) -> None:
+        self.owner = owner
+        self.effect = effect
+        self.deadline_ms = deadline_ms
+        self.is_done = False
+        self.error = ErrorCode.NONE
+
+    def done(self, request: AppendRequest) -> None:
+        """Called by the partition's leader; the group hears of it in its own turn."""
+        self.is_done = True
+        self.error = request.error
+        self.owner.tell(self.owner.path, self)
+
+
+Mail = GroupCall | Ticket | Wake | ExpireOffsets | TopicsDeleted | TransactionEnded
+
+
+class GroupCoordinator(Actor):
+    """Coordinates one group."""
+
+    def __init__(self, group: Group, partition: OffsetsPartition) -> None:
+        super().__init__()
+        self.group = group
+        self.partition = partition
+        self._open: dict[GroupCall, None] = {}  # taken in and not answered
+        self._held: deque[Ticket | Reply] = deque()  # starts with a ticket; what follows waits for it
+        self._wake_ms = NEVER_MS
+
+    def on_start(self) -> None:
+        """Arm what the replay left."""
+        self._rearm()
+
+    def on_receive(self, message: Mail) -> None:
+        """Requests, the end of our appends, the alarm, and news of topics and transactions."""
+        if type(message) is GroupCall:
+            self._on_call(message)
+        elif type(message) is Ticket:
+            if message.owner is self:
+                self._on_appended()
+        else:
+            self._on_news(message)
+        self._rearm()
+        if self.group.is_blank and not self._open and not self._held:
+            self.partition.forget(self.group.group_id)
+
+    def on_stop(self) -> None:
+        """This broker no longer coordinates the group."""
+        self._refuse_all(ErrorCode.NOT_COORDINATOR)
+
+    def on_failure(self, *_: Any) -> None:
+        """What the machine knows can't be trusted: start anew from the log."""
+        self._refuse_all(ErrorCode.NOT_COORDINATOR)
+        self.partition.reload_soon()
+
+    def _refuse_all(self, error: ErrorCode) -> None:
+        waiting = list(self._open)
+        self._open.clear()
+        self._held.clear()
+        for call in waiting:
+            call.refuse(error)
+
+    # -- events in -----------------------------------------------------------------------------------------------------
+
+    def _on_call(self, call: GroupCall) -> None:
+        self._open[call] = None
+        ports = self.partition.ports
+        event = GroupRequest(
+            call.body, call.version, call, call.client_id, call.client_host, ports.wall_ms(), call.fresh_id
+        )
+        self._perform(self.group.step(event, ports.now_ms()))
+
+    def _on_news(self, message: Wake | ExpireOffsets | TopicsDeleted | TransactionEnded | Ticket | GroupCall) -> None:
+        ports = self.partition.ports
+        now_ms = ports.now_ms()
+        if type(message) is Wake:
+            self._wake_ms = NEVER_MS
+            head = self._held[0] if self._held else None
+            if isinstance(head, Ticket) and now_ms >= head.deadline_ms:
+                self._append_failed(ErrorCode.REQUEST_TIMED_OUT)
+            self._perform(self.group.step(TimerFired(ports.wall_ms()), now_ms))
+        elif isinstance(message, ExpireOffsets | TopicsDeleted | TransactionEnded):
+            self._perform(self.group.step(message, now_ms))
+
+    def _rearm(self) -> None:
+        deadline_ms = self.group.next_deadline_ms
+        if self._held:
+            head = self._held[0]
+            if isinstance(head, Ticket) and head.deadline_ms < deadline_ms:
+                deadline_ms = head.deadline_ms
+        if deadline_ms < self._wake_ms:
+            self._wake_ms = deadline_ms
+            self.partition.ports.alarms.set(deadline_ms, lambda: self._ring(deadline_ms))
+
+    def _ring(self, deadline_ms: int) -> None:
+        if self._wake_ms == deadline_ms and not self.actor_stopped.is_set():
+            self.tell(self.path, WAKE)
+
+    # -- effects out ---------------------------------------------------------------------------------------------------
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Append | AppendInTransaction):
+                ticket = Ticket(self, effect, self.partition.ports.now_ms() + self.partition.ports.commit_timeout_ms)
+                self._held.append(ticket)
+                self.partition.append(effect, ticket.done)
+            else:
+                assert isinstance(effect, Reply)
+                if self._held and not effect.is_urgent:
+                    self._held.append(effect)
+                else:
+                    self._answer(effect)
+
+    def _answer(self, reply: Reply) -> None:
+        call = reply.token
+        assert isinstance(call, GroupCall)
+        self._open.pop(call, None)
+        call.answer(reply.response)
+
+    def _on_appended(self) -> None:
+        """Answer what waited for appends that are done, in order."""
+        held = self._held
+        while held:
+            head = held[0]
+            if isinstance(head, Reply):
+                self._answer(head)
+            elif not head.is_done:
+                return
+            elif head.error is not ErrorCode.NONE:
+                if isinstance(head.effect, Append):
+                    self._append_failed(head.error)
+                    return
+                held.popleft()
+                while held and isinstance(held[0], Reply):
+                    self._refuse(held.popleft(), head.error)  # type: ignore[arg-type]
+                continue
+            elif isinstance(head.effect, AppendInTransaction):
+                self._perform(self.group.step(TransactionalAppended(head.effect), self.partition.ports.now_ms()))
+            held.popleft()
+
+    def _append_failed(self, error: ErrorCode) -> None:
+        """Refuse all that waits behind the append; start anew from the log unless the record is surely in it."""
+        if error not in (ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND):
+            self._refuse_all(_refusal_code(error))
+            self.partition.reload_soon()
+            return
+        held, self._held = self._held, deque()
+        for item in held:
+            if isinstance(item, Reply):
+                self._refuse(item, error)
+
+    def _refuse(self, reply: Reply, error: ErrorCode) -> None:
+        call = reply.token
+        assert isinstance(call, GroupCall)
+        self._open.pop(call, None)
+        call.refuse(_refusal_code(error))
+
+
+_OF_THE_PRODUCER = frozenset(
+    {
+        ErrorCode.INVALID_PRODUCER_EPOCH,
+        ErrorCode.PRODUCER_FENCED,
+        ErrorCode.INVALID_PRODUCER_ID_MAPPING,
+        ErrorCode.INVALID_TXN_STATE,
+        ErrorCode.CONCURRENT_TRANSACTIONS,
+        ErrorCode.TRANSACTION_ABORTABLE,
+    }
+)
+
+
+def _refusal_code(error: ErrorCode) -> ErrorCode:
+    """What a failed append means to the client (as in Kafka: the broker behind the coordinator is not its business)."""
+    if error in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR):
+        return ErrorCode.NOT_COORDINATOR
+    if error in (ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE):
+        return ErrorCode.INVALID_COMMIT_OFFSET_SIZE
+    if error in _OF_THE_PRODUCER:
+        return error
+    if error.retriable:
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE
+    return ErrorCode.UNKNOWN_SERVER_ERROR

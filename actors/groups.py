@@ -1,0 +1,134 @@
+"""A broker's part in groups: the partitions of `__consumer_offsets` that it leads, one shell each.
+
+`Coordinators` tells of every role that begins or ends; `deliver` finds the shell of a group.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from actors.alarms import Alarms
+from actors.api.k10_find_coordinator import GROUP, TOPICS, partition_for
+from actors.group_coordinator import GroupCall
+from actors.offsets_partition import GroupPorts, OffsetsPartition
+from actors.supervision import RestartPolicy
+from machines.group import Group
+from machines.group_events import ExpireOffsets, GroupConfig, TopicsDeleted, TransactionEnded
+from model.errors import ErrorCode
+from model.ids import TopicPartition
+
+if TYPE_CHECKING:
+    from actors.broker import Broker
+    from actors.replica import Replica
+
+TOPIC = TOPICS[GROUP][0]
+SUPERVISOR_PATH = "/offsets"
+WARM_UP_AFTER_S = 0.5
+
+
+class Groups:
+    """The group coordinators of one broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.alarms = Alarms(broker.loop)
+        self.offsets: dict[int, OffsetsPartition] = {}  # partition -> shell
+        self._ports = GroupPorts(
+            alarms=self.alarms,
+            wall_ms=lambda: time.time_ns() // 1_000_000,
+            config=lambda: GroupConfig.of(broker.config),
+            commit_timeout_ms=broker.config.get_int("offsets.commit.timeout.ms"),
+        )
+        self._retention_ms = broker.config.get_int("offsets.retention.check.interval.ms")
+        self.alarms.set(self.alarms.now_ms() + self._retention_ms, self._retention_round)
+        broker.system.supervise(SUPERVISOR_PATH, RestartPolicy(intensity=100, period_ms=5_000))
+        broker.loop.call_later(WARM_UP_AFTER_S, self._warm_up)
+
+    def _warm_up(self) -> None:
+        """Import the record codec (50 ms) beside the loop, before the first commit needs it."""
+        self.broker.loop.run_in_executor(None, importlib.import_module, "aiokafka.record.default_records")
+
+    # -- roles ---------------------------------------------------------------------------------------------------------
+
+    def on_role(self, replica: Replica, leads: bool) -> None:
+        """A partition of `__consumer_offsets` has got its leader here, in a new epoch, or has none here any more."""
+        number = replica.partition.partition
+        path = f"{SUPERVISOR_PATH}/{number}"
+        if self.offsets.pop(number, None) is not None:
+            self.broker.system.stop(path)
+        if leads:
+            self.broker.system.start(path, lambda: self._shell(replica), supervisor=SUPERVISOR_PATH)
+
+    def _shell(self, replica: Replica) -> OffsetsPartition:
+        shell = self.offsets[replica.partition.partition] = OffsetsPartition(replica, self._ports)
+        return shell
+
+    def close(self) -> None:
+        """The broker stops: everyone who waits is sent away."""
+        for number in list(self.offsets):
+            del self.offsets[number]
+            self.broker.system.stop(f"{SUPERVISOR_PATH}/{number}")
+        self.alarms.close()
+
+    # -- groups --------------------------------------------------------------------------------------------------------
+
+    def deliver(self, group_id: str, call: GroupCall) -> None:
+        """A client's request to a group; answered with NOT_COORDINATOR when the group is not ours."""
+        found = self.find(group_id)
+        if isinstance(found, ErrorCode):
+            call.refuse(found)
+        else:
+            found.deliver(group_id, call)
+
+    def find(self, group_id: str) -> OffsetsPartition | ErrorCode:
+        """The shell that has the group, or the error that sends the client elsewhere."""
+        topic = self.broker.image.topics.get(TOPIC)
+        if topic is None:
+            return ErrorCode.NOT_COORDINATOR
+        shell = self.offsets.get(partition_for(group_id, len(topic.partitions)))
+        return ErrorCode.NOT_COORDINATOR if shell is None else shell
+
+    def group(self, group_id: str) -> Group | ErrorCode | None:
+        """A group as it is now, to look at; None when there is none."""
+        found = self.find(group_id)
+        if isinstance(found, ErrorCode):
+            return found
+        if not found.is_loaded:
+            return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+        group = found.groups.get(group_id)
+        return None if group is None or group.is_blank else group
+
+    def groups(self) -> Iterator[Group]:
+        """Every group that is coordinated here, to look at."""
+        for shell in self.offsets.values():
+            for group in shell.groups.values():
+                if not group.is_blank:
+                    yield group
+
+    @property
+    def is_loading(self) -> bool:
+        return any(not shell.is_loaded for shell in self.offsets.values())
+
+    # -- news ----------------------------------------------------------------------------------------------------------
+
+    def on_partitions_changed(self, partitions: Iterable[TopicPartition]) -> None:
+        """The image changed: what was committed for deleted topics is forgotten."""
+        topics = self.broker.image.topics
+        gone = frozenset(partition.topic for partition in partitions if partition.topic not in topics)
+        if gone:
+            for shell in self.offsets.values():
+                shell.broadcast(TopicsDeleted(gone))
+
+    def on_transaction_ended(self, partition: int, producer_id: int, is_commit: bool) -> None:
+        """A marker is in the log of this partition of `__consumer_offsets` and on every replica in sync."""
+        shell = self.offsets.get(partition)
+        if shell is not None:
+            shell.broadcast(TransactionEnded(producer_id, is_commit))
+
+    def _retention_round(self) -> None:
+        self.alarms.set(self.alarms.now_ms() + self._retention_ms, self._retention_round)
+        for shell in self.offsets.values():
+            shell.broadcast(ExpireOffsets(self._ports.wall_ms()))

@@ -1,0 +1,235 @@
+"""One partition of `__consumer_offsets` that is led here: its groups, replayed from its log.
+
+The shell starts when this broker begins to lead the partition and ends with that role. It replays the log in slices, so
+that nothing else on the loop waits; requests that come meanwhile wait a little before they are told to come again.
+Every group is an actor below it, started when there is something to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.actor import Actor
+from actors.alarms import Alarms
+from actors.append_request import AppendRequest
+from actors.group_coordinator import GroupCall, GroupCoordinator, Mail
+from actors.offsets_records import decode, encode
+from machines.group import Group
+from machines.group_events import NEVER_MS, Append, AppendInTransaction, GroupConfig, TransactionEnded
+from model.errors import ErrorCode
+from protocol.records import end_txn_marker, iter_batches
+
+if TYPE_CHECKING:
+    from actors.replica import Replica
+
+logger = logging.getLogger(__name__)
+
+SLICE_BYTES = 64 << 10
+PATIENCE_MS = 500
+RELOAD_AFTER_MS = 50
+
+
+@dataclass(slots=True)
+class GroupPorts:
+    """What the shells of groups use of their broker."""
+
+    alarms: Alarms
+    wall_ms: Callable[[], int]
+    config: Callable[[], GroupConfig]
+    commit_timeout_ms: int
+
+    def now_ms(self) -> int:
+        return self.alarms.now_ms()
+
+
+class Load:
+    """Go on with the replay `number`."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class OffsetsPartition(Actor):
+    """The groups of one partition. `is_loaded` and `groups` may be looked at by anyone on the loop."""
+
+    def __init__(self, replica: Replica, ports: GroupPorts) -> None:
+        super().__init__()
+        self.replica = replica
+        self.ports = ports
+        self.groups: dict[str, Group] = {}
+        self.is_loaded = False
+        self._running: set[str] = set()
+        self._parked: list[tuple[str, GroupCall]] = []
+        self._number = 0
+        self._position = self._goal = 0
+
+    def on_start(self) -> None:
+        """Begin the replay."""
+        self._reload()
+
+    def on_receive(self, message: Load) -> None:
+        """One slice of the replay."""
+        if message.number == self._number and not self.is_loaded:
+            self._load_slice()
+
+    def on_stop(self) -> None:
+        """The role ends; the groups below have ended already."""
+        self.replica.waiters.discard(self._on_advance)
+        self._refuse_parked(ErrorCode.NOT_COORDINATOR)
+
+    def on_failure(self, *_: object) -> None:
+        """A replay that fails is tried again by the supervisor."""
+        self.on_stop()
+
+    # -- replay --------------------------------------------------------------------------------------------------------
+
+    def reload_soon(self) -> None:
+        """Something that a machine applied is not in the log: forget everything and replay, after a breath."""
+        if self.is_loaded:
+            self.is_loaded = False
+            self.system.loop.call_soon(self._end_groups)
+            number = self._number
+            self.ports.alarms.set(self.ports.now_ms() + RELOAD_AFTER_MS, lambda: self._reload_if(number))
+
+    def _reload_if(self, number: int) -> None:
+        if number == self._number and not self.actor_stopped.is_set():
+            self._reload()
+
+    def _end_groups(self) -> None:
+        for group_id in list(self._running):
+            self._end_group(group_id)
+
+    def _reload(self) -> None:
+        self._end_groups()
+        self.is_loaded = False
+        self.groups = {}
+        self._number += 1
+        log = self.replica.log
+        self._position, self._goal = log.log_start_offset, log.log_end_offset
+        self.tell(self.path, Load(self._number))
+
+    def _load_slice(self) -> None:
+        data = b""
+        if self._position < self._goal:
+            data = self.replica.log.read(self._position, SLICE_BYTES, up_to=self._goal)  # type: ignore[assignment]
+        if len(data):
+            for header in iter_batches(data):
+                if header.is_control:
+                    marker = end_txn_marker(data, header)
+                    if marker is not None:
+                        for group in self.groups.values():
+                            group.offsets.complete_transaction(header.producer_id, marker.is_commit)
+                else:
+                    producer_id = header.producer_id if header.is_transactional else -1
+                    for record in decode(data, header):
+                        self._group(record.group_id).apply(record.key, record.value, producer_id)
+                self._position = header.next_offset
+            self.tell(self.path, Load(self._number))
+        elif self.replica.high_watermark < self._goal:
+            # What is not yet on every replica in sync may still be lost: nobody is shown it until it can't be.
+            self.replica.waiters.add(self._on_advance)
+        else:
+            self._finish_load()
+
+    def _on_advance(self) -> None:
+        if self.replica.high_watermark >= self._goal:
+            self.replica.waiters.discard(self._on_advance)
+            self.tell(self.path, Load(self._number))
+
+    def _finish_load(self) -> None:
+        self.is_loaded = True
+        self.groups = {name: group for name, group in self.groups.items() if not group.is_blank}
+        now_ms = self.ports.now_ms()
+        for group in self.groups.values():
+            group.after_replay(now_ms)
+            if group.next_deadline_ms < NEVER_MS:
+                self._start(group)
+        parked, self._parked = self._parked, []
+        for group_id, call in parked:
+            self.deliver(group_id, call)
+
+    def _group(self, group_id: str) -> Group:
+        group = self.groups.get(group_id)
+        if group is None:
+            group = self.groups[group_id] = Group(group_id, self.ports.config())
+        return group
+
+    # -- mail ----------------------------------------------------------------------------------------------------------
+
+    def deliver(self, group_id: str, call: GroupCall) -> None:
+        """A client's request to a group of this partition; it is answered, sooner or later."""
+        if not self.is_loaded:
+            if not self._parked:
+                self.ports.alarms.set(self.ports.now_ms() + PATIENCE_MS, self._lose_patience)
+            self._parked.append((group_id, call))
+        elif not self._tell(group_id, call):
+            call.refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+
+    def broadcast(self, message: Mail) -> None:
+        """News for every group that has offsets; while loading, the log itself brings it."""
+        if self.is_loaded:
+            for group_id, group in list(self.groups.items()):
+                if not isinstance(message, TransactionEnded) or message.producer_id in group.offsets.pending:
+                    self._tell(group_id, message)
+
+    def _tell(self, group_id: str, message: Mail) -> bool:
+        if group_id not in self._running:
+            self._start(self._group(group_id))
+        return self.system.tell(path_of(group_id), message)
+
+    def _start(self, group: Group) -> None:
+        self._running.add(group.group_id)
+        self.system.start(
+            path_of(group.group_id), lambda: GroupCoordinator(group, self), supervisor=self.path, restart="temporary"
+        )
+
+    def forget(self, group_id: str) -> None:
+        """The group is blank: it exists no more."""
+        self.groups.pop(group_id, None)
+        self.system.loop.call_soon(self._end_if_forgotten, group_id)
+
+    def _end_if_forgotten(self, group_id: str) -> None:
+        if group_id not in self.groups and group_id in self._running:
+            self._end_group(group_id)
+
+    def _end_group(self, group_id: str) -> None:
+        self._running.discard(group_id)
+        self.system.stop(path_of(group_id))
+
+    def _lose_patience(self) -> None:
+        if not self.is_loaded:
+            self._refuse_parked(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+
+    def _refuse_parked(self, error: ErrorCode) -> None:
+        parked, self._parked = self._parked, []
+        for _, call in parked:
+            call.refuse(error)
+
+    # -- the log -------------------------------------------------------------------------------------------------------
+
+    def append(self, effect: Append | AppendInTransaction, done: Callable[[AppendRequest], None]) -> None:
+        """Write the records to our partition; `done` is called when every replica in sync has them, or on failure."""
+        wall_ms = self.ports.wall_ms()
+        if isinstance(effect, Append):
+            request = AppendRequest(encode(effect.records, wall_ms), -1, done)
+        else:
+            request = AppendRequest(
+                encode(effect.records, wall_ms, effect.producer_id, effect.producer_epoch),
+                -1,
+                done,
+                transactional_id=effect.transactional_id,
+                transaction_version=effect.transaction_version,
+            )
+        if not self.system.tell(self.replica.address, request):
+            request.answer(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+
+def path_of(group_id: str) -> str:
+    return f"/group/{group_id}"
+
+

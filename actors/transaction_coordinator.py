@@ -1,0 +1,339 @@
+"""The actor that coordinates the transactions of one partition of `__transaction_state`, where this broker leads it.
+
+The shell around `machines.transaction`, one machine per transactional id. It begins with a replay of the partition, in
+slices, and serves once all that it read is committed: what it acts on must not be lost with the next leader. When the
+log's word on a record is uncertain (the partition's leader actor failed) it replays anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from actors import transaction_log
+from actors.actor import Actor
+from actors.append_request import AppendRequest
+from actors.marker_sender import MarkerSender
+from actors.replica import Replica
+from actors.transaction_ports import CoordinatorPorts, TransactionRequest, reply
+from machines.marker_delivery import TransactionMarker
+from machines.transaction import TransactionMachine
+from machines.transaction_events import (
+    Answer,
+    Effect,
+    Event,
+    Forget,
+    Loaded,
+    MarkerWritten,
+    ObtainProducerId,
+    ProducerIdObtained,
+    SendMarkers,
+    TimerFired,
+    Write,
+    WriteRefused,
+    Written,
+)
+from model.errors import ErrorCode
+from protocol.cluster_transactions import MarkersWritten
+from protocol.internal_topics import TransactionLogValue
+from protocol.records import next_offset_of
+
+logger = logging.getLogger(__name__)
+
+LOAD_SLICE_BYTES = 256 << 10
+ROWS_PER_BATCH = 200
+URGENT_MS = 50
+IDLE_MS = 1_000
+HOLD_WHILE_LOADING_MS = 1_000
+
+_APPENDED = (ErrorCode.NONE, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
+_UNCERTAIN = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR)
+
+
+@dataclass(slots=True, frozen=True)
+class _Load:
+    life: object
+
+
+@dataclass(slots=True, frozen=True)
+class _Flush:
+    life: object
+
+
+@dataclass(slots=True, frozen=True)
+class _Tick:
+    life: object
+
+
+@dataclass(slots=True, frozen=True)
+class _Appended:
+    life: object
+    transactional_ids: Sequence[str]
+    error: ErrorCode
+
+
+@dataclass(slots=True, frozen=True)
+class _Obtained:
+    life: object
+    transactional_id: str
+    producer_id: int | None
+
+
+class TransactionCoordinator(Actor):
+    """Coordinates one partition's transactional ids in one leader epoch."""
+
+    def __init__(self, replica: Replica, ports: CoordinatorPorts, registry: dict[int, TransactionCoordinator]) -> None:
+        super().__init__()
+        self.replica = replica
+        self.ports = ports
+        self.partition = replica.partition.partition
+        self.coordinator_epoch = replica.info.leader_epoch
+        self.machines: dict[str, TransactionMachine] = {}
+        self.is_loaded = False
+        self._registry = registry
+        self._markers = MarkerSender(self.partition, self.coordinator_epoch, ports)
+        self._life: object = object()  # changes with every replay: older mail to myself is void
+        self._load_from = self._load_end = 0
+        self._early: deque[tuple[TransactionRequest, int]] = deque()
+        self._writes: list[tuple[str, TransactionLogValue | None]] = []
+        self._timed: dict[str, None] = {}  # ids for which time matters
+        self._will_flush = self._has_fresh_markers = False
+        self._next_round_ms = self._next_expiry_ms = 0
+        self._timer: Any = None
+        self._timer_is_urgent = False
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Replay."""
+        self._registry[self.partition] = self
+        self._start_loading()
+
+    def on_stop(self) -> None:
+        """The role ends: clients look for the next coordinator."""
+        if self._registry.get(self.partition) is self:
+            del self._registry[self.partition]
+        self._abandon()
+        while self._early:
+            self._early.popleft()[0].refuse(ErrorCode.NOT_COORDINATOR)
+
+    def on_failure(self, *_: Any) -> None:
+        """Crash: nothing that waits may hang."""
+        self.on_stop()
+
+    def _abandon(self) -> None:
+        """Forget everything that is not in the log; whoever waits asks again."""
+        self._life = object()
+        self.is_loaded = False
+        self.replica.waiters.discard(self._on_high_watermark)
+        for machine in self.machines.values():
+            for token in machine.waiting():
+                reply(token, Answer(token, ErrorCode.NOT_COORDINATOR))
+        self.machines = {}
+        self._timed.clear()
+        self._writes.clear()
+        self._markers.clear()
+        self._will_flush = self._has_fresh_markers = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _start_loading(self) -> None:
+        log = self.replica.log
+        self._load_from, self._load_end = log.log_start_offset, log.log_end_offset
+        self._to_myself(_Load(self._life))
+        self._arm(urgent=True)
+
+    def on_receive(self, message: Any) -> None:
+        """Requests, outcomes of markers, and mail to myself."""
+        kind = type(message)
+        if kind is TransactionRequest:
+            self._on_request(message)
+        elif kind is MarkersWritten:
+            self._on_outcomes(message)
+        elif message.life is not self._life:
+            return
+        elif kind is _Appended:
+            self._on_appended(message)
+        elif kind is _Flush:
+            self._flush()
+        elif kind is _Tick:
+            self._on_tick()
+        elif kind is _Load:
+            self._load_slice()
+        elif kind is _Obtained and message.transactional_id in self.machines:
+            self._step(message.transactional_id, ProducerIdObtained(message.producer_id))
+
+    def _to_myself(self, message: object) -> None:
+        self.tell(self.path, message)
+
+    # -- the replay ----------------------------------------------------------------------------------------------------
+
+    def _load_slice(self) -> None:
+        log = self.replica.log
+        if self._load_from < self._load_end:
+            start = max(self._load_from, log.log_start_offset)
+            data = log.read(start, LOAD_SLICE_BYTES, up_to=self._load_end)
+            for transactional_id, value in transaction_log.decode(data):
+                if value is None:
+                    self.machines.pop(transactional_id, None)
+                else:
+                    self._machine(transactional_id).apply(value)
+            self._load_from = next_offset_of(data) if len(data) else self._load_end
+            self._to_myself(_Load(self._life))
+            return
+        if self.replica.high_watermark < self._load_end:
+            self.replica.waiters.add(self._on_high_watermark)
+            return
+        self._become_active()
+
+    def _on_high_watermark(self) -> None:
+        if self.replica.high_watermark >= self._load_end:
+            self.replica.waiters.discard(self._on_high_watermark)
+            self._to_myself(_Load(self._life))
+
+    def _become_active(self) -> None:
+        if self.is_loaded or self.replica.leader is None:
+            return
+        self.is_loaded = True
+        for transactional_id in list(self.machines):
+            self._step(transactional_id, Loaded())
+        while self._early:
+            self._on_request(self._early.popleft()[0])
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _on_request(self, request: TransactionRequest) -> None:
+        if not self.is_loaded:
+            self._early.append((request, self.ports.wall_ms()))
+            self._arm(urgent=True)
+            return
+        self._step(request.transactional_id, request.event)
+
+    def _machine(self, transactional_id: str) -> TransactionMachine:
+        machine = self.machines.get(transactional_id)
+        if machine is None:
+            max_timeout_ms, expiration_ms, _ = self.ports.limits()
+            machine = self.machines[transactional_id] = TransactionMachine(max_timeout_ms, expiration_ms)
+        return machine
+
+    def _step(self, transactional_id: str, event: Event) -> None:
+        machine = self._machine(transactional_id)
+        self._perform(transactional_id, machine.step(event, self.ports.wall_ms()))
+        if machine.needs_timer:
+            self._timed[transactional_id] = None
+            self._arm(urgent=bool(machine.queue))
+        else:
+            self._timed.pop(transactional_id, None)
+            if machine.state is None:
+                self.machines.pop(transactional_id, None)
+
+    def _perform(self, transactional_id: str, effects: list[Effect]) -> None:
+        for effect in effects:
+            if type(effect) is Answer:
+                reply(effect.token, effect)
+            elif type(effect) is Write:
+                self._writes.append((transactional_id, effect.value))
+                self._flush_soon()
+            elif type(effect) is SendMarkers:
+                self._markers.add(transactional_id, effect)
+                self._has_fresh_markers = True
+                self._flush_soon()
+            elif type(effect) is ObtainProducerId:
+                self.spawn(self._obtain(transactional_id, self._life))
+            elif type(effect) is Forget:
+                logger.debug("transactional id %s expired", transactional_id)
+
+    async def _obtain(self, transactional_id: str, life: object) -> None:
+        self._to_myself(_Obtained(life, transactional_id, await self.ports.next_producer_id()))
+
+    # -- the log -------------------------------------------------------------------------------------------------------
+
+    def _flush_soon(self) -> None:
+        """What the messages of one turn want written travels as one batch."""
+        if not self._will_flush:
+            self._will_flush = True
+            self._to_myself(_Flush(self._life))
+
+    def _flush(self) -> None:
+        self._will_flush = False
+        writes, self._writes = self._writes, []
+        for start in range(0, len(writes), ROWS_PER_BATCH):
+            rows = writes[start : start + ROWS_PER_BATCH]
+            batch = transaction_log.encode(rows, self.ports.wall_ms())
+            self.ports.append(self.replica, AppendRequest(batch, -1, self._when_appended([row[0] for row in rows])))
+        if self._has_fresh_markers:
+            self._has_fresh_markers = False
+            self._send_markers()
+
+    def _when_appended(self, transactional_ids: Sequence[str]) -> Callable[[AppendRequest], None]:
+        life = self._life
+        return lambda request: self._to_myself(_Appended(life, transactional_ids, request.error))
+
+    def _on_appended(self, message: _Appended) -> None:
+        if message.error in _UNCERTAIN:
+            logger.info("transaction coordinator %d replays its log: %s", self.partition, message.error.name)
+            self._abandon()
+            self._start_loading()
+            return
+        event = Written() if message.error in _APPENDED else WriteRefused(_for_clients(message.error))
+        for transactional_id in message.transactional_ids:
+            self._step(transactional_id, event)
+
+    # -- markers -------------------------------------------------------------------------------------------------------
+
+    def _on_outcomes(self, message: MarkersWritten) -> None:
+        if message.coordinator_epoch == self.coordinator_epoch and self.is_loaded:
+            self._markers_done(self._markers.on_outcomes(message))
+
+    def _send_markers(self) -> None:
+        self._markers_done(self._markers.send())
+        if self._markers.is_busy:
+            self._arm(urgent=True)
+
+    def _markers_done(self, markers: Sequence[TransactionMarker]) -> None:
+        for marker in markers:
+            if marker.transactional_id in self.machines:
+                event = MarkerWritten(marker.partition, marker.producer_id, marker.producer_epoch)
+                self._step(marker.transactional_id, event)
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def _arm(self, *, urgent: bool) -> None:
+        """See to it that a tick comes; an idle coordinator has none."""
+        if self._timer is not None:
+            if self._timer_is_urgent or not urgent:
+                return
+            self._timer.cancel()
+        self._timer_is_urgent = urgent
+        self._timer = self.schedule(URGENT_MS if urgent else IDLE_MS, _Tick(self._life))
+
+    def _on_tick(self) -> None:
+        self._timer = None
+        now_ms = self.ports.wall_ms()
+        while self._early and now_ms - self._early[0][1] >= HOLD_WHILE_LOADING_MS:
+            self._early.popleft()[0].refuse(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+        if not self.is_loaded:
+            self._to_myself(_Load(self._life))
+            self._arm(urgent=True)
+            return
+        if self._markers.is_busy:
+            self._send_markers()
+        for transactional_id in list(self._timed):
+            self._step(transactional_id, TimerFired())
+        if now_ms >= self._next_expiry_ms:
+            self._next_expiry_ms = now_ms + self.ports.limits()[2]
+            for transactional_id in list(self.machines):
+                self._step(transactional_id, TimerFired())
+        if self._timed or self._early or self.machines:
+            self._arm(urgent=self._markers.is_busy)
+
+
+def _for_clients(error: ErrorCode) -> ErrorCode:
+    """What a client makes of a write that was refused: it tries again, unless that can't help."""
+    if error in (ErrorCode.NOT_ENOUGH_REPLICAS, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.REQUEST_TIMED_OUT):
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE
+    return ErrorCode.UNKNOWN_SERVER_ERROR
