@@ -54,8 +54,8 @@ class Cluster:
     """A cluster of real broker processes on this machine, for as long as the `with` block lasts.
 
     `configs` are broker configs (`--set`); `data_dir` is kept when given and otherwise temporary. `port` is the first
-    broker's, the others follow; 0 takes any free ones. `start` may be called again after the supervisor was killed: with
-    the same `data_dir` and the same ports, as an operator would. Unless it `outlives_caller`, the cluster also ends when
+    broker's, the others follow; 0 takes any free ones. `start` may be called again after the supervisor was killed:
+    with the same `data_dir` and ports, as an operator would. Unless it `outlives_caller`, the cluster also ends when
     the calling process does, however that ends.
     """
 
@@ -109,9 +109,9 @@ class Cluster:
 
         try:
             line = wait_until(ready_line, timeout_s=self.start_timeout_s, what="the cluster's ready line")
-        except ClusterFailed as failure:
+        except ClusterFailed:
             self.stop()
-            raise ClusterFailed(f"{failure}\n{self.output()[-3000:]}") from None
+            raise
         self.bootstrap = line.split("bootstrap=", 1)[1].split()[0]
         return self
 

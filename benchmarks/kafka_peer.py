@@ -53,7 +53,7 @@ def jars() -> Path:
 
 
 def tool_command(main_class: str, *arguments: str) -> list[str]:
-    """The command that runs one of Kafka's own tools, e.g. kafka.tools.DumpLogSegments."""
+    """The command that runs one of Kafka's own tools, e.g. org.apache.kafka.tools.DumpLogSegments."""
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     return ["java", "-cp", f"{jars()}/*", quiet, main_class, *arguments]
 

@@ -87,7 +87,7 @@ def consume(bootstrap: str, topic: str, written: Throughput) -> Throughput:
     consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)])
     got, started = 0, time.perf_counter()
     while got < written.records:
-        got += sum(message.error() is None for message in consumer.consume(10_000, timeout=1))
+        got += sum(message.error() is None for message in consumer.consume(10_000, timeout=0.05))
         if time.perf_counter() - started > 180:
             raise RuntimeError(f"read only {got} of {written.records} records in three minutes")
     took = time.perf_counter() - started

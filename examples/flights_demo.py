@@ -244,7 +244,8 @@ def stay_up(cluster: Cluster) -> None:
     console.print(f"\nThe cluster is up: bootstrap.servers={cluster.bootstrap}", soft_wrap=True)
     console.print(f"Its processes are listed in {cluster.data_dir / 'cluster.json'}", soft_wrap=True)
     if not sys.stdin.isatty() or not sys.stdout.isatty():
-        console.print(f"Stop it with: kill {cluster.supervisor_pid} (its files stay in {cluster.data_dir})", soft_wrap=True)
+        stop = f"kill {cluster.supervisor_pid}"
+        console.print(f"Stop it with: {stop} (its files stay in {cluster.data_dir})", soft_wrap=True)
         return
     console.print("Ctrl-C stops it.")
     try:

@@ -11,9 +11,9 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from odradek import Cluster
 from random_messages import RandomMessages
 
+from odradek import Cluster
 from protocol.api_keys import API_KEYS
 from protocol.frames import request_frame
 

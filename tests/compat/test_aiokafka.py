@@ -142,8 +142,9 @@ def test_the_admin_client(cluster: Cluster, topic: str) -> None:
             changed = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"retention.ms": "9000000"})
             assert [r[0] for r in (await admin.alter_configs([changed]))[0].resources] == [0]
             await admin.create_partitions({topic: NewPartitions(3)})
-            (described,) = await admin.describe_topics([topic])
-            assert len(described["partitions"]) == 3
+            async with asyncio.timeout(10):  # the broker that is asked may hear of them a moment later
+                while len((await admin.describe_topics([topic]))[0]["partitions"]) != 3:
+                    pass
             partition = TopicPartition(topic, 0)
             assert await admin.delete_records({partition: RecordsToDelete(before_offset=4)}) == {partition: 4}
             response = await admin.delete_topics([topic])

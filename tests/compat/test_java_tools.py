@@ -23,7 +23,7 @@ OFFSETS = "org.apache.kafka.tools.GetOffsetShell"
 PERFORMANCE = "org.apache.kafka.tools.ProducerPerformance"
 PRODUCER = "org.apache.kafka.tools.ConsoleProducer"
 CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
-DUMP = "kafka.tools.DumpLogSegments"
+DUMP = "org.apache.kafka.tools.DumpLogSegments"
 COMPLAINTS = ("Exception", "mismatch", "Mismatch", "isvalid: false", "corrupt", "Non-consecutive", "Misplaced")
 
 
