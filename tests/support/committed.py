@@ -7,7 +7,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from odradek import wait_until
 
 
-def read(bootstrap: str, topic: str, *, committed: bool = True, partitions: int = 1, timeout_s: float = 30.0) -> list[bytes]:
+def read(
+    bootstrap: str, topic: str, *, committed: bool = True, partitions: int = 1, timeout_s: float = 30.0
+) -> list[bytes]:
     """Every value up to the last stable offset, or to the high watermark; in order within a partition."""
     isolation = "read_committed" if committed else "read_uncommitted"
     consumer = Consumer(
