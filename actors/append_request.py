@@ -10,13 +10,18 @@ from protocol.records import Buffer, EndTxnMarker, control_batch, parse_header
 from storage.log import AppendInfo, Log
 
 
+def _forget(_: AppendRequest) -> None:
+    """Nobody waits any more."""
+
+
 @dataclass(slots=True, eq=False)
 class AppendRequest:
     """Append `records` (one or more v2 batches); `done` is called once, when it is as durable as `acks` asks.
 
     A transactional batch needs its `transactional_id`, by which its transaction is verified before it is let in.
     `transaction_version` says what the producer's request knows of KIP-890: 0 nothing, 1 TRANSACTION_ABORTABLE,
-    2 that the partition is taken into the transaction on its behalf.
+    2 that the partition is taken into the transaction on its behalf. Coordinators (`from_client` False) may write
+    transactional batches without sequences.
     The answer stays in this object: `error`, `message`, `base_offset` (-1 on error), `log_append_time_ms` (-1: the
     producer's own timestamps stand), `log_start_offset`.
     """
@@ -32,6 +37,7 @@ class AppendRequest:
     is_answered: bool = False
     transactional_id: str | None = None
     transaction_version: int = 0
+    from_client: bool = True
 
     def answer(self, error: ErrorCode, message: str | None = None) -> None:
         """Tell the producer, once; an error hides the offset."""
@@ -40,7 +46,9 @@ class AppendRequest:
         if error is not ErrorCode.NONE:
             self.error, self.message, self.base_offset = error, message, -1
         self.is_answered = True
-        self.done(self)
+        done, self.done = self.done, _forget
+        self.records = b""  # the frame is large and whoever asked may live in a cycle with us
+        done(self)
 
     def undelivered(self) -> None:
         """The leader ended before it took this in."""
@@ -48,7 +56,7 @@ class AppendRequest:
 
     def write_to(self, log: Log, leader_epoch: int, now_ms: int) -> AppendInfo:
         """For the leader. Raises what Log.append_as_leader raises."""
-        return log.append_as_leader(self.records, leader_epoch, now_ms)
+        return log.append_as_leader(self.records, leader_epoch, now_ms, from_client=self.from_client)
 
 
 @dataclass(slots=True, eq=False)
