@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 TIMER_ROUND_S = 0.1
 MEMORY_ROUND_S = 1.0
-SYNC_S = 0.5
+CLOSE_S = 0.5
 HANDOVER_MS = 1_000
 SETTLE_S = 0.5
 _TRANSACTION_MESSAGES = frozenset(get_args(TransactionMessage))
@@ -82,6 +82,7 @@ class Broker:
         self.image = MetadataImage()
         self.port = spec.port
         self.live: dict[int, int] = {}  # broker -> incarnation, as the supervisor last said
+        self.cluster_size = 1  # brokers that the supervisor keeps, the dead ones too
         self.link = ControllerLink(self)
         self.coordinators = Coordinators()
         self.transactions = Transactions(self)
@@ -156,7 +157,7 @@ class Broker:
             timer.cancel()
         await self.listener.close()
         self.groups.close()
-        await self.replicas.close(SYNC_S)
+        await self.replicas.close(CLOSE_S)
         self.lifelines.close()
 
     def give_up(self, reason: str) -> None:
@@ -218,7 +219,12 @@ class Broker:
 
     def on_cluster_view(self, view: ClusterView) -> None:
         """Who lives, from the supervisor; the bus is connected to them already."""
-        before, self.live = self.live, {b.broker_id: b.incarnation for b in view.brokers if b.data_endpoint}
+        now = {b.broker_id: b.incarnation for b in view.brokers if b.data_endpoint}
+        for broker_id, incarnation in list(self.live.items()):
+            if now.get(broker_id) != incarnation:  # what said so was lost
+                self._on_broker_down(BrokerDown(broker_id, incarnation, "the supervisor lists it no more"))
+        before, self.live = self.live, now
+        self.cluster_size = len(view.brokers)
         for broker_id, incarnation in self.live.items():
             if before.get(broker_id) != incarnation and broker_id != self.spec.broker_id:
                 self.lifelines.watch(broker_id, incarnation)

@@ -159,6 +159,7 @@ class BrokerProcess:
         self.bus: Bus
         self._stop = asyncio.Event()
         self._view_version = -1
+        self._is_listed = False
         self._peers: dict[int, int] = {}
         self._early: list[Envelope] = []
 
@@ -188,12 +189,7 @@ class BrokerProcess:
             spec.supervisor_data_endpoint,
             spec.supervisor_control_endpoint,
         )
-        self._tell_supervisor(
-            BrokerHello(
-                spec.broker_id, spec.incarnation, os.getpid(), self.bus.data_endpoint, self.bus.control_endpoint
-            )
-        )
-        self._beat()
+        self.beat()
         try:
             await self._run_broker(broker_class(spec, self.bus, system), bind_socket(spec.host, spec.port))
         finally:
@@ -244,6 +240,7 @@ class BrokerProcess:
         self._view_version = view.version
         for peer in view.brokers:
             if peer.broker_id == self.spec.broker_id:
+                self._is_listed = peer.incarnation == self.spec.incarnation and bool(peer.data_endpoint)
                 continue
             known = self._peers.get(peer.broker_id)
             if not peer.data_endpoint:
@@ -257,9 +254,14 @@ class BrokerProcess:
                 self.bus.connect(peer.broker_id, peer.incarnation, peer.data_endpoint, peer.control_endpoint)
         self.broker.on_cluster_view(view)
 
-    def _beat(self) -> None:
-        self._tell_supervisor(Heartbeat(self.spec.broker_id, self.spec.incarnation))
-        asyncio.get_running_loop().call_later(HEARTBEAT_S, self._beat)
+    def beat(self) -> None:
+        """Begin to show the supervisor that we live, and say where until it lists us."""
+        spec = self.spec
+        if not self._is_listed:
+            endpoints = self.bus.data_endpoint, self.bus.control_endpoint
+            self._tell_supervisor(BrokerHello(spec.broker_id, spec.incarnation, os.getpid(), *endpoints))
+        self._tell_supervisor(Heartbeat(spec.broker_id, spec.incarnation))
+        asyncio.get_running_loop().call_later(HEARTBEAT_S, self.beat)
 
     def _tell_supervisor(self, message: SupervisionMessage) -> None:
         self.bus.tell(SUPERVISOR_NODE, SUPERVISOR_ADDRESS, message, control=True)

@@ -52,6 +52,8 @@ from protocol.cluster_supervision import (
 )
 
 TICK_MS = 100
+# a view that a broker has missed would leave it without its peers until the next change
+VIEW_AGAIN_MS = 1_000
 LOOK_AFTER_MS = 300
 STOPPED_MS = 800
 BUSY_MS = 3_000
@@ -108,7 +110,8 @@ class BrokerWatch:
         self.controller_epoch = -1
         self.was_ready = False
         self.is_stopping = False
-        self._version = 0
+        self._view = ClusterView(0, -1, ())
+        self._view_age_ms = 0
         self._stopping_ms = 0
         self._last_tick_ms: int | None = None
 
@@ -141,10 +144,11 @@ class BrokerWatch:
                 return self._stop()
 
     def view(self) -> ClusterView:
-        self._version += 1
-        return ClusterView(
-            self._version, self.controller_id, tuple(broker.view() for broker in self.brokers.values())
-        )
+        """What is now, under the next version."""
+        self._view_age_ms = 0
+        brokers = tuple(broker.view() for broker in self.brokers.values())
+        self._view = ClusterView(self._view.version + 1, self.controller_id, brokers)
+        return self._view
 
     def _current(self, broker_id: int, incarnation: int) -> Watched | None:
         broker = self.brokers.get(broker_id)
@@ -167,7 +171,7 @@ class BrokerWatch:
         return [StateChanged()]
 
     def _hello(self, broker: Watched | None, hello: BrokerHello) -> list[Effect]:
-        if broker is None:
+        if broker is None or broker.data_endpoint == hello.data_endpoint:
             return []
         broker.data_endpoint, broker.control_endpoint = hello.data_endpoint, hello.control_endpoint
         broker.silence_ms = 0
@@ -199,13 +203,17 @@ class BrokerWatch:
         self._last_tick_ms = now_ms
         if self.is_stopping:
             return self._hurry(passed_ms)
-        looks: list[Effect] = []
+        effects: list[Effect] = []
+        self._view_age_ms += passed_ms
+        if self._view.version and self._view_age_ms >= VIEW_AGAIN_MS:
+            self._view_age_ms = 0
+            effects.append(Announce(self._view))
         for broker in self.brokers.values():
             if broker.pid and not broker.is_killed:
                 broker.silence_ms += passed_ms
                 if broker.silence_ms >= LOOK_AFTER_MS:
-                    looks.append(LookAt(broker.broker_id))
-        return looks
+                    effects.append(LookAt(broker.broker_id))
+        return effects
 
     def _looked(self, broker: Watched | None, is_stopped: bool) -> list[Effect]:
         if broker is None or broker.is_killed:

@@ -122,12 +122,12 @@ class FollowerReplica(Actor):
                 )
                 self.ports.send(self.leader_id, replica, message)
             elif type(effect) is TruncateTo:
-                self.ports.before_truncation(replica)
+                self.ports.before_truncation(replica, log.segment_base(effect.offset))
                 log.truncate_to(effect.offset)
                 replica.high_watermark = min(replica.high_watermark, log.log_end_offset)
                 self._step(LogChanged(log.log_end_offset, log.last_epoch), None)
             elif type(effect) is RestartAt:
-                self.ports.before_truncation(replica)
+                self.ports.before_truncation(replica, effect.offset)
                 log.truncate_fully_and_start_at(effect.offset)
                 replica.high_watermark = effect.offset
                 self._step(LogChanged(log.log_end_offset, log.last_epoch), None)

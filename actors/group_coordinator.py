@@ -6,76 +6,32 @@ It lives in the broker that leads the group's partition of `__consumer_offsets`,
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
 from actors.append_request import AppendRequest
+from actors.group_mail import WAKE, GroupCall, Resume, Wake
 from machines.group import Group
 from machines.group_events import (
     NEVER_MS,
     Append,
     AppendInTransaction,
-    DeleteGroup,
     Effect,
     ExpireOffsets,
-    FetchOffsets,
     GroupRequest,
+    Hold,
+    Recall,
     Reply,
     TimerFired,
     TopicsDeleted,
     TransactionalAppended,
     TransactionEnded,
 )
-from machines.group_refusals import refusal
 from model.errors import ErrorCode
-from protocol.codec import Struct
 
 if TYPE_CHECKING:
     from actors.offsets_partition import OffsetsPartition
-
-
-class GroupCall:
-    """A client's request on its way through a group; `future` gets the response, also when it is a refusal."""
-
-    __slots__ = ("body", "client_host", "client_id", "fresh_id", "future", "version")
-
-    def __init__(
-        self,
-        body: Struct | FetchOffsets | DeleteGroup,
-        version: int,
-        future: asyncio.Future[Any],
-        client_id: str = "",
-        client_host: str = "",
-        fresh_id: str = "",
-    ) -> None:
-        self.body = body
-        self.version = version
-        self.future = future
-        self.client_id = client_id
-        self.client_host = client_host
-        self.fresh_id = fresh_id
-
-    def undelivered(self) -> None:
-        """The group's actor ended before it took this in."""
-        self.refuse(ErrorCode.NOT_COORDINATOR)
-
-    def answer(self, response: Any) -> None:
-        if not self.future.done():
-            self.future.set_result(response)
-
-    def refuse(self, error: ErrorCode) -> None:
-        self.answer(refusal(self.body, self.version, error))
-
-
-class Wake:
-    """The alarm of a group rang."""
-
-    __slots__ = ()
-
-
-WAKE = Wake()
 
 
 class Ticket:
@@ -97,7 +53,7 @@ class Ticket:
         self.owner.tell(self.owner.path, self)
 
 
-Mail = GroupCall | Ticket | Wake | ExpireOffsets | TopicsDeleted | TransactionEnded
+Mail = GroupCall | Ticket | Wake | Resume | ExpireOffsets | TopicsDeleted | TransactionEnded
 
 
 class GroupCoordinator(Actor):
@@ -109,6 +65,7 @@ class GroupCoordinator(Actor):
         self.partition = partition
         self._open: dict[GroupCall, None] = {}  # taken in and not answered
         self._held: deque[Ticket | Reply] = deque()  # starts with a ticket; what follows waits for it
+        self._resting: dict[str, GroupCall] = {}  # member -> its call that waits for news
         self._wake_ms = NEVER_MS
 
     def on_start(self) -> None:
@@ -122,6 +79,8 @@ class GroupCoordinator(Actor):
         elif type(message) is Ticket:
             if message.owner is self:
                 self._on_appended()
+        elif type(message) is Resume:
+            self._resume(message.call)
         else:
             self._on_news(message)
         self._rearm()
@@ -140,6 +99,7 @@ class GroupCoordinator(Actor):
     def _refuse_all(self, error: ErrorCode) -> None:
         waiting = list(self._open)
         self._open.clear()
+        self._resting.clear()
         self._held.clear()
         for call in waiting:
             call.refuse(error)
@@ -150,11 +110,26 @@ class GroupCoordinator(Actor):
         self._open[call] = None
         ports = self.partition.ports
         event = GroupRequest(
-            call.body, call.version, call, call.client_id, call.client_host, ports.wall_ms(), call.fresh_id
+            call.body,
+            call.version,
+            call,
+            call.client_id,
+            call.client_host,
+            ports.wall_ms(),
+            call.fresh_id,
+            call.may_wait,
         )
         self._perform(self.group.step(event, ports.now_ms()))
 
-    def _on_news(self, message: Wake | ExpireOffsets | TopicsDeleted | TransactionEnded | Ticket | GroupCall) -> None:
+    def _resume(self, call: GroupCall) -> None:
+        """Take in again what was held; this time it is answered."""
+        member_id = _member_of(call)
+        if self._resting.get(member_id) is call:
+            del self._resting[member_id]
+            call.may_wait, call.resume = False, None
+            self._on_call(call)
+
+    def _on_news(self, message: Mail) -> None:
         ports = self.partition.ports
         now_ms = ports.now_ms()
         if type(message) is Wake:
@@ -188,12 +163,34 @@ class GroupCoordinator(Actor):
                 ticket = Ticket(self, effect, self.partition.ports.now_ms() + self.partition.ports.commit_timeout_ms)
                 self._held.append(ticket)
                 self.partition.append(effect, ticket.done)
+            elif isinstance(effect, Hold):
+                self._rest(effect)
+            elif isinstance(effect, Recall):
+                for call in self._resting.values():
+                    self.tell(self.path, Resume(call))
             else:
                 assert isinstance(effect, Reply)
                 if self._held and not effect.is_urgent:
                     self._held.append(effect)
                 else:
                     self._answer(effect)
+
+    def _rest(self, hold: Hold) -> None:
+        call = hold.token
+        assert isinstance(call, GroupCall)
+        member_id = _member_of(call)
+        former = self._resting.get(member_id)
+        self._resting[member_id] = call
+        if former is not None:  # it beats again over a new connection
+            former.may_wait, former.resume = False, None
+            self._on_call(former)
+
+        def resume() -> None:
+            if self._resting.get(member_id) is call:
+                self.tell(self.path, Resume(call))
+
+        call.resume = resume
+        self.partition.ports.alarms.set(self.partition.ports.now_ms() + hold.wait_ms, resume)
 
     def _answer(self, reply: Reply) -> None:
         call = reply.token
@@ -238,6 +235,11 @@ class GroupCoordinator(Actor):
         assert isinstance(call, GroupCall)
         self._open.pop(call, None)
         call.refuse(_refusal_code(error))
+
+
+def _member_of(call: GroupCall) -> str:
+    member_id: str = call.body.member_id  # type: ignore[union-attr, assignment]
+    return member_id
 
 
 _OF_THE_PRODUCER = frozenset(

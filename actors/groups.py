@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from actors.alarms import Alarms
 from actors.api.k10_find_coordinator import GROUP, TOPICS, partition_for
-from actors.group_coordinator import GroupCall
+from actors.group_mail import GroupCall
 from actors.offsets_partition import GroupPorts, OffsetsPartition
 from actors.supervision import RestartPolicy
 from machines.group import Group
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 TOPIC = TOPICS[GROUP][0]
 SUPERVISOR_PATH = "/offsets"
 WARM_UP_AFTER_S = 0.5
+PATIENCE_MS = 1_000
 
 
 class Groups:
@@ -36,6 +37,7 @@ class Groups:
         self.broker = broker
         self.alarms = Alarms(broker.loop)
         self.offsets: dict[int, OffsetsPartition] = {}  # partition -> shell
+        self._early: list[tuple[str, GroupCall]] = []  # for groups that are about to be ours
         self._ports = GroupPorts(
             alarms=self.alarms,
             wall_ms=lambda: time.time_ns() // 1_000_000,
@@ -61,6 +63,9 @@ class Groups:
             self.broker.system.stop(path)
         if leads:
             self.broker.system.start(path, lambda: self._shell(replica), supervisor=SUPERVISOR_PATH)
+            early, self._early = self._early, []
+            for group_id, call in early:
+                self.deliver(group_id, call)
 
     def _shell(self, replica: Replica) -> OffsetsPartition:
         shell = self.offsets[replica.partition.partition] = OffsetsPartition(replica, self._ports)
@@ -71,6 +76,7 @@ class Groups:
         for number in list(self.offsets):
             del self.offsets[number]
             self.broker.system.stop(f"{SUPERVISOR_PATH}/{number}")
+        self._refuse_early()
         self.alarms.close()
 
     # -- groups --------------------------------------------------------------------------------------------------------
@@ -78,10 +84,27 @@ class Groups:
     def deliver(self, group_id: str, call: GroupCall) -> None:
         """A client's request to a group; answered with NOT_COORDINATOR when the group is not ours."""
         found = self.find(group_id)
-        if isinstance(found, ErrorCode):
-            call.refuse(found)
-        else:
+        if not isinstance(found, ErrorCode):
             found.deliver(group_id, call)
+        elif self._is_coming(group_id):
+            if not self._early:
+                self.alarms.set(self.alarms.now_ms() + PATIENCE_MS, self._refuse_early)
+            self._early.append((group_id, call))
+        else:
+            call.refuse(found)
+
+    def _is_coming(self, group_id: str) -> bool:
+        """The image gives us the group and its shell is not there yet, or another broker's image is ahead of ours."""
+        topic = self.broker.image.topics.get(TOPIC)
+        if topic is None:
+            return True
+        info = topic.partitions.get(partition_for(group_id, len(topic.partitions)))
+        return info is not None and info.leader == self.broker.spec.broker_id
+
+    def _refuse_early(self) -> None:
+        early, self._early = self._early, []
+        for _, call in early:
+            call.refuse(ErrorCode.NOT_COORDINATOR)
 
     def find(self, group_id: str) -> OffsetsPartition | ErrorCode:
         """The shell that has the group, or the error that sends the client elsewhere."""

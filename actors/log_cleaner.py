@@ -124,6 +124,9 @@ class LogCleaner(Actor):
 
     async def _clean(self, replica: Replica, plan: CleaningPlan) -> None:
         log, partition, began_s = replica.log, replica.partition, time.perf_counter()
+        if partition not in self.cleaned_up_to:  # whatever its policy will be then, the next start must expect holes
+            self.cleaned_up_to[partition] = plan.first_dirty_offset
+            await self.checkpoint()
         max_keys = max(1, self.replicas.broker.config.get_int("log.cleaner.dedupe.buffer.size") // BYTES_PER_KEY)
         steps = clean(log, plan, disk=self.replicas.disk, now_ms=self.replicas.wall_ms(), max_keys=max_keys)
         self._log, self._steps = log, steps

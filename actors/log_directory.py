@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -50,15 +51,16 @@ class LogDirectory:
         self._was_clean = self._marker.take()
         names = [name for name, size in disk.list(path).items() if size < 0]
         logs = {name for name in names if _is_log(name)}
+        self._unflushed = set() if self._was_clean else set(logs)  # nobody has opened them since an unclean end
         self._boot = BootRecord(path, disk, current_boot_id(), () if self._was_clean else logs)
         self._save_boot_record()
         aside = OsDisk(max_open_files=16)
         self._files = {kind: OffsetCheckpoint(path / kind, aside) for kind in KINDS}
+        self._written = {kind: file.read() for kind, file in self._files.items()}
         self.known: dict[str, dict[TopicPartition, int]] = {
-            kind: {partition: offset for partition, offset in file.read().items() if str(partition) in logs}
-            for kind, file in self._files.items()
+            kind: {partition: offset for partition, offset in offsets.items() if str(partition) in logs}
+            for kind, offsets in self._written.items()
         }
-        self._written = {kind: dict(offsets) for kind, offsets in self.known.items()}
         self._executor = ThreadPoolExecutor(1, "checkpoints")
         self._failures: set[str] = set()
         doomed = [path / name for name in names if name.endswith(DOOMED)]
@@ -76,10 +78,13 @@ class LogDirectory:
             logger.info("%s on disk is of a topic that was deleted; removing it", partition)
             self._open(directory, partition, config, now_ms).delete()
             self.forget(partition)
+        if not self.disk.exists(directory):
+            self._disown(partition)
         log = self._open(directory, partition, config, now_ms)
         if found != topic_id:
             write_topic_id(directory, TopicId(topic_id), self.disk)
         self._boot.vouch_for(str(partition))
+        self._unflushed.discard(str(partition))
         return log
 
     def _open(self, directory: Path, partition: TopicPartition, config: LogConfig, now_ms: int) -> Log:
@@ -95,6 +100,7 @@ class LogDirectory:
             was_clean=was_clean,
             recovery_point=TRUST_ALL if is_trusted else recovery_point,
             log_start_offset=self.known[LOG_STARTS].get(partition, 0),
+            was_compacted=partition in self.known[CLEANED_UP_TO],
         )
         if not was_clean:  # what is written is all there, but what is durable only the checkpoint knows
             log.recovery_point = min(max(recovery_point, log.log_start_offset), log.log_end_offset)
@@ -104,8 +110,21 @@ class LogDirectory:
         """As last written down; 0 when it never was."""
         return self.known[HIGH_WATERMARKS].get(partition, 0)
 
+    def _disown(self, partition: TopicPartition) -> None:
+        """A new log begins: what the checkpoints on disk say of an older one of that name must not vouch for it."""
+        for kind, written in self._written.items():
+            if partition in written:
+                self.known[kind].pop(partition, None)
+                self._write_now(kind)
+
+    def _write_now(self, kind: str) -> None:
+        """Durable on return, behind whatever is being written. Raises StorageFailure."""
+        rows = self._written[kind] = dict(self.known[kind])
+        self._executor.submit(self._files[kind].write, rows).result()
+
     def forget(self, partition: TopicPartition) -> None:
         """The log is deleted."""
+        self._unflushed.discard(str(partition))
         for offsets in self.known.values():
             offsets.pop(partition, None)
         self._boot.vouch_for(str(partition))
@@ -143,21 +162,35 @@ class LogDirectory:
                 self._failures.add(kind)
                 logger.error("a checkpoint could not be written, the next start will have more to do: %s", failure)
 
+    def lower_recovery_point(self, partition: TopicPartition, offset: int) -> None:
+        """What is durable at or above `offset` is about to be written over: stop calling it durable, first.
+
+        Holds up the loop for an fsync; needed only where a log loses what was flushed. Raises StorageFailure.
+        """
+        known = self.known[RECOVERY_POINTS]
+        if max(known.get(partition, 0), self._written[RECOVERY_POINTS].get(partition, 0)) > offset:
+            known[partition] = offset
+            self._write_now(RECOVERY_POINTS)
+
     # -- the end -------------------------------------------------------------------------------------------------------
 
-    async def close(self, logs: Sequence[Log], marks: Mapping[TopicPartition, int], sync_s: float) -> None:
-        """Sync what can be synced in `sync_s`, close all logs, and leave the marker if nothing was left out.
+    async def close(self, logs: Sequence[Log], marks: Mapping[TopicPartition, int], limit_s: float) -> None:
+        """Sync and close what can be in `limit_s`, and leave the marker if nothing was left out.
 
         Without the marker the next start trusts what was written as long as the machine stays up.
         """
-        is_clean = await self._flush_all(logs, sync_s)
+        until = time.perf_counter() + limit_s
+        is_clean = await self._flush_all(logs, limit_s / 2)
         for log in logs:
+            if time.perf_counter() > until:
+                is_clean = False
+                break
             try:
                 log.close(sync=False)
             except StorageFailure as failure:
                 is_clean = False
                 logger.error("%s could not be closed: %s", log.topic_partition, failure)
-        is_clean = is_clean and not any(log.is_failed for log in logs)
+        is_clean = is_clean and not self._unflushed and not any(log.is_failed for log in logs)
         await self.checkpoint(HIGH_WATERMARKS, marks)
         await self.checkpoint(RECOVERY_POINTS, {log.topic_partition: log.recovery_point for log in logs})
         await self.checkpoint(LOG_STARTS, {log.topic_partition: log.log_start_offset for log in logs})

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from actors.actor import Actor
 from actors.alarms import Alarms
 from actors.append_request import AppendRequest
-from actors.group_coordinator import GroupCall, GroupCoordinator, Mail
+from actors.group_coordinator import GroupCoordinator, Mail
+from actors.group_mail import GroupCall
 from actors.offsets_records import decode, encode
 from machines.group import Group
 from machines.group_events import NEVER_MS, Append, AppendInTransaction, GroupConfig, TransactionEnded
@@ -224,6 +225,7 @@ class OffsetsPartition(Actor):
                 done,
                 transactional_id=effect.transactional_id,
                 transaction_version=effect.transaction_version,
+                from_client=False,
             )
         if not self.system.tell(self.replica.address, request):
             request.answer(ErrorCode.NOT_LEADER_OR_FOLLOWER)

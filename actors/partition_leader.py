@@ -33,6 +33,7 @@ from machines.leader_events import (
     Push,
     Pushed,
     SendDiverged,
+    SendLead,
     SendStartAt,
     TimerFired,
 )
@@ -77,10 +78,11 @@ class PartitionLeader(Actor):
             min_insync_replicas=log.config.min_insync_replicas,
             lag_time_max_ms=self.ports.lag_time_max_ms,
             started_ms=self.ports.now_ms(),
+            is_resumed=replica.led_epoch == info.leader_epoch,
         )
-        replica.leader = self
+        replica.leader, replica.led_epoch = self, info.leader_epoch
         for follower in self.machine.progress:
-            self.ports.send(follower, replica, Lead(info.leader_epoch))
+            self._lead(follower)
         self._perform(self.machine.lead_alone())
         self.ports.join_timer_round(replica)
 
@@ -189,12 +191,18 @@ class PartitionLeader(Actor):
                 effect.token.answer(effect.error)
             elif type(effect) is ProposeIsr:
                 self.ports.propose_isr(self.replica, effect.isr, effect.incarnations, effect.partition_epoch)
+            elif type(effect) is SendLead:
+                self._lead(effect.follower)
             elif type(effect) is SendDiverged:
                 message = Diverged(self.machine.leader_epoch, effect.epoch, effect.end_offset, effect.attempt)
                 self.ports.send(effect.follower, self.replica, message)
             elif type(effect) is SendStartAt:
                 start = StartAt(self.machine.leader_epoch, effect.log_start_offset, effect.attempt)
                 self.ports.send(effect.follower, self.replica, start)
+
+    def _lead(self, follower: int) -> None:
+        if not self.ports.send(follower, self.replica, Lead(self.machine.leader_epoch)):
+            self.machine.step(FollowerGone(follower), self.ports.now_ms())
 
     def _push(self, push: Push) -> None:
         """Send what the log holds from there, and report how far that went; then go on while the window allows."""

@@ -57,8 +57,9 @@ class ReplicaPorts(Protocol):
     def join_timer_round(self, replica: Replica) -> None:
         """Send ROUND to this replica's actor at the next timer round (once: whoever is not quiet joins again)."""
 
-    def before_truncation(self, replica: Replica) -> None:
-        """The log is about to lose its end: whatever counts on that end must let go."""
+    def before_truncation(self, replica: Replica, floor: int) -> None:
+        """The log is about to lose its end: whatever counts on that end must let go, and so must the checkpoint that
+        calls it durable; from `floor` on files will change. Raises StorageFailure."""
 
     def replica_failed(self, replica: Replica, failure: BaseException) -> None:
         """The disk under this replica fails: take it offline here, let others lead."""

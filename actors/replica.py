@@ -29,6 +29,7 @@ class Replica:
         "info",
         "is_offline",
         "leader",
+        "led_epoch",
         "log",
         "partition",
         "topic_id",
@@ -45,6 +46,7 @@ class Replica:
         self.log = log
         self.high_watermark = max(log.log_start_offset, min(high_watermark, log.log_end_offset))
         self.leader: PartitionLeader | None = None
+        self.led_epoch = -1  # the last one that an actor has led here
         self.follower: FollowerReplica | None = None
         self.is_offline = False
         self.waiters: set[Callable[[], None]] = set()  # fetches that wait for the high watermark

@@ -61,7 +61,7 @@ class Replicas:
         self._followers_made = 0
         self.mail_count = 0  # mail from other brokers' replicas
         self._round: dict[str, None] = {}  # addresses, in the order they joined
-        self._starved: dict[int, set[str]] = {}  # broker without credit -> replicas that wait for it
+        self._starved: dict[int, dict[str, None]] = {}  # broker without credit -> replicas that wait for it
         self.logs = LogDirectory(self.directory, self.disk, self.incarnation)
         self.cleaner: LogCleaner | None = None
         self.unopened: dict[TopicPartition, bytes] = {}  # logs that the disk did not give us, with their topic ids
@@ -88,7 +88,7 @@ class Replicas:
             broker_id, replica.address, message, buffers, leader_epoch=replica.info.leader_epoch
         )
         if not sent:
-            self._starved.setdefault(broker_id, set()).add(replica.address)
+            self._starved.setdefault(broker_id, {})[replica.address] = None
         return sent
 
     def propose_isr(self, replica: Replica, isr: Sequence[int], incarnations: Sequence[int], epoch: int) -> None:
@@ -132,8 +132,9 @@ class Replicas:
         self.broker.loop.call_soon(self._end_role, replica)
         self.broker.link.report_offline(replica.topic_id, replica.partition.partition)
 
-    def before_truncation(self, replica: Replica) -> None:
-        """The log is about to lose its end: whatever counts on that end must let go."""
+    def before_truncation(self, replica: Replica, floor: int) -> None:
+        """The log is about to lose its end: whatever counts on that end must let go. Raises StorageFailure."""
+        self.logs.lower_recovery_point(replica.partition, floor)
         if self.cleaner is not None:
             self.cleaner.release(replica.log)
         self.broker.loop.call_soon(self._truncated, replica)
@@ -150,7 +151,7 @@ class Replicas:
 
         Few of them at once, thousands in slices: a start or the death of a peer must not silence this broker.
         """
-        self._to_apply.update(dict.fromkeys(changed))
+        self._to_apply.update(dict.fromkeys(sorted(changed)))
         if not self._is_applying:
             self._is_applying = True
             self._apply_slice()
@@ -330,15 +331,15 @@ class Replicas:
         if self.broker.config.get_bool("log.cleaner.enable"):
             self.broker.system.start(CLEANER_PATH, lambda: LogCleaner(self))
 
-    async def close(self, sync_s: float) -> None:
-        """End all roles, then close all logs, syncing for at most `sync_s`."""
+    async def close(self, limit_s: float) -> None:
+        """End all roles, then sync and close all logs, in about `limit_s`."""
         self._to_apply.clear()
         self.broker.system.stop(CLEANER_PATH)
         self.broker.system.stop(UPKEEP_PATH)
         for replica in self.hosted.values():
             self._end_role(replica)
         marks = {partition: replica.high_watermark for partition, replica in self.hosted.items()}
-        await self.logs.close([replica.log for replica in self.hosted.values()], marks, sync_s)
+        await self.logs.close([replica.log for replica in self.hosted.values()], marks, limit_s)
 
 
 __all__ = ["Replicas", "address_of"]

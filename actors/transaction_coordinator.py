@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 LOAD_SLICE_BYTES = 256 << 10
 ROWS_PER_BATCH = 200
 URGENT_MS = 50
-IDLE_MS = 1_000
+LONGEST_IDLE_MS = 1_000  # sooner than Kafka's 10 s: readers wait for transactions that time out
 HOLD_WHILE_LOADING_MS = 1_000
 
 _APPENDED = (ErrorCode.NONE, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
@@ -101,7 +101,8 @@ class TransactionCoordinator(Actor):
         self._writes: list[tuple[str, TransactionLogValue | None]] = []
         self._timed: dict[str, None] = {}  # ids for which time matters
         self._will_flush = self._has_fresh_markers = False
-        self._next_round_ms = self._next_expiry_ms = 0
+        self._idle_ms = min(LONGEST_IDLE_MS, ports.limits().timeout_check_ms)
+        self._next_expiry_ms = 0
         self._timer: Any = None
         self._timer_is_urgent = False
 
@@ -216,8 +217,9 @@ class TransactionCoordinator(Actor):
     def _machine(self, transactional_id: str) -> TransactionMachine:
         machine = self.machines.get(transactional_id)
         if machine is None:
-            max_timeout_ms, expiration_ms, _ = self.ports.limits()
-            machine = self.machines[transactional_id] = TransactionMachine(max_timeout_ms, expiration_ms)
+            limits = self.ports.limits()
+            machine = TransactionMachine(limits.max_timeout_ms, limits.expiration_ms)
+            self.machines[transactional_id] = machine
         return machine
 
     def _step(self, transactional_id: str, event: Event) -> None:
@@ -309,7 +311,7 @@ class TransactionCoordinator(Actor):
                 return
             self._timer.cancel()
         self._timer_is_urgent = urgent
-        self._timer = self.schedule(URGENT_MS if urgent else IDLE_MS, _Tick(self._life))
+        self._timer = self.schedule(URGENT_MS if urgent else self._idle_ms, _Tick(self._life))
 
     def _on_tick(self) -> None:
         self._timer = None
@@ -325,7 +327,7 @@ class TransactionCoordinator(Actor):
         for transactional_id in list(self._timed):
             self._step(transactional_id, TimerFired())
         if now_ms >= self._next_expiry_ms:
-            self._next_expiry_ms = now_ms + self.ports.limits()[2]
+            self._next_expiry_ms = now_ms + self.ports.limits().expiration_check_ms
             for transactional_id in list(self.machines):
                 self._step(transactional_id, TimerFired())
         if self._timed or self._early or self.machines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from actors.append_request import AppendRequest
 from actors.replica import Replica
@@ -13,6 +13,15 @@ from machines.transaction_events import Answer, Request
 from model.errors import ErrorCode
 from model.ids import TopicPartition
 from protocol.cluster_transactions import WriteMarkers
+
+
+class TransactionLimits(NamedTuple):
+    """The broker configs that a coordinator obeys."""
+
+    max_timeout_ms: int = 900_000
+    expiration_ms: int = 604_800_000
+    timeout_check_ms: int = 10_000
+    expiration_check_ms: int = 3_600_000
 
 
 class CoordinatorPorts(Protocol):
@@ -36,8 +45,8 @@ class CoordinatorPorts(Protocol):
     async def next_producer_id(self) -> int | None:
         """A fresh one; None when the controller can't be asked."""
 
-    def limits(self) -> tuple[int, int, int]:
-        """transaction.max.timeout.ms, transactional.id.expiration.ms, and how often to look for timeouts, in ms."""
+    def limits(self) -> TransactionLimits:
+        """The configs of now."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -16,7 +16,7 @@ from actors.append_request import AppendRequest, MarkerRequest
 from actors.supervision import RestartPolicy
 from actors.transaction_coordinator import TransactionCoordinator
 from actors.transaction_gate import Verified
-from actors.transaction_ports import TransactionRequest
+from actors.transaction_ports import TransactionLimits, TransactionRequest
 from machines.marker_delivery import Leader
 from machines.transaction_events import AddPartitions, Answer, Request, VerifyPartitions
 from machines.verification import Claim
@@ -118,12 +118,13 @@ class Transactions:
         except RequestTimedOut:
             return None
 
-    def limits(self) -> tuple[int, int, int]:
+    def limits(self) -> TransactionLimits:
         """See CoordinatorPorts."""
         config = self._broker.config
-        return (
+        return TransactionLimits(
             config.get_int("transaction.max.timeout.ms"),
             config.get_int("transactional.id.expiration.ms"),
+            config.get_int("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
             config.get_int("transaction.remove.expired.transaction.cleanup.interval.ms"),
         )
 

@@ -19,7 +19,8 @@ from machines.classic_member import (
     rebalance_timeout_of,
     topics_of,
 )
-from machines.group_events import GroupRequest
+from machines.classic_rebalance import dismiss, maybe_complete_join, prepare_rebalance
+from machines.group_events import GroupRequest, Recall
 from model.error_codes import ErrorCode
 from protocol.k11_join_group import JoinGroupRequest
 
@@ -125,16 +126,16 @@ def _rejoin(
     member.update(body)
     member.client_id, member.client_host = event.client_id, event.client_host
     if member.syncing is not None:
-        group.dismiss(member, ErrorCode.REBALANCE_IN_PROGRESS)
+        dismiss(group, member, ErrorCode.REBALANCE_IN_PROGRESS)
     member.joining = event
     _rebalance(group, event.wall_ms, now_ms)
 
 
 def _rebalance(group: ClassicGroup, wall_ms: int, now_ms: int) -> None:
     if group.state is GroupState.PREPARING_REBALANCE:
-        group.maybe_complete_join(wall_ms, now_ms)
+        maybe_complete_join(group, wall_ms, now_ms)
     else:
-        group.prepare_rebalance(wall_ms, now_ms)
+        prepare_rebalance(group, wall_ms, now_ms)
 
 
 def _join_static(group: ClassicGroup, event: GroupRequest, body: JoinGroupRequest, now_ms: int) -> None:
@@ -145,7 +146,7 @@ def _join_static(group: ClassicGroup, event: GroupRequest, body: JoinGroupReques
         _add(group, event, body, member_id, now_ms)
         return
     former = group.members[former_id]
-    group.dismiss(former, ErrorCode.FENCED_INSTANCE_ID)
+    dismiss(group, former, ErrorCode.FENCED_INSTANCE_ID)
     if group.state is GroupState.STABLE and _changes_nothing(group, former, body):
         _take_place(group, former, event, body, member_id, now_ms)
         return
@@ -192,6 +193,7 @@ def _take_place(
     if value.leader == former.member_id:
         value.leader = member_id
     group.write(value)
+    group.effects.append(Recall())
     member = group.members[member_id]
     member.update(body)
     group.heard(member, now_ms)

@@ -60,7 +60,8 @@ def _judge(state: ControllerState, leader: int, proposal: IsrProposal, partition
 
 
 def _accept(state: ControllerState, partition: PartitionInfo, isr: tuple[int, ...]) -> None:
-    changed = state.change(partition, isr=isr)
+    # what is, proposed again, is how a leader withdraws: any older proposal that still travels must fail
+    changed = state.change(partition, isr=isr, must_bump_partition_epoch=True)
     changed = complete_if_caught_up(state, changed)
     settle(state, [changed])  # a leader that shuts down hands over as soon as somebody has caught up
 

@@ -91,10 +91,12 @@ class ControllerState:
         removing: tuple[int, ...] | None = None,
         offline: tuple[int, ...] | None = None,
         must_bump_leader_epoch: bool = False,
+        must_bump_partition_epoch: bool = False,
     ) -> PartitionInfo:
         """Record the partition with what is given changed; nothing is recorded when that is no change.
 
         A new leader (also none) is a new leader epoch; `must_bump_leader_epoch` makes one of the same leader's.
+        `must_bump_partition_epoch` records what is once more, which voids every proposal made before.
         """
         new_leader = before.leader if leader is None else leader
         new = (
@@ -109,11 +111,9 @@ class ControllerState:
             before.removing_replicas if removing is None else removing,
             tuple(replica for replica in now_offline if replica in new[0]),
         )
-        if new == (before.replicas, before.isr, before.leader, before.leader_epoch) and rest == (
-            before.adding_replicas,
-            before.removing_replicas,
-            before.offline_replicas,
-        ):
+        old = (before.replicas, before.isr, before.leader, before.leader_epoch)
+        old_rest = (before.adding_replicas, before.removing_replicas, before.offline_replicas)
+        if (new, rest) == (old, old_rest) and not must_bump_partition_epoch:
             return before
         after = PartitionRecord(before.topic, before.partition, *new, before.partition_epoch + 1, *rest)
         self.record(after)

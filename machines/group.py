@@ -9,8 +9,10 @@ has offsets and no members. A blank group is one that does not exist: whoever ho
 
 from __future__ import annotations
 
+from machines.classic_calls import heartbeat, leave, sync
 from machines.classic_group import ClassicGroup, GroupState
 from machines.classic_join import join
+from machines.classic_rebalance import on_timer, start_sessions
 from machines.group_events import (
     Append,
     AppendInTransaction,
@@ -82,7 +84,7 @@ class Group:
             case GroupRequest():
                 self._on_request(event, now_ms)
             case TimerFired():
-                self.classic.on_timer(event.wall_ms, now_ms)
+                on_timer(self.classic, event.wall_ms, now_ms)
             case ExpireOffsets():
                 self._expire(event.wall_ms)
             case TopicsDeleted():
@@ -98,7 +100,7 @@ class Group:
         body = event.body
         match body:
             case HeartbeatRequest():
-                self.classic.heartbeat(event, body, now_ms)
+                heartbeat(self.classic, event, body, now_ms)
             case OffsetCommitRequest():
                 self._commit(event, body, now_ms)
             case FetchOffsets():
@@ -106,9 +108,9 @@ class Group:
             case JoinGroupRequest():
                 join(self.classic, event, body, now_ms)
             case SyncGroupRequest():
-                self.classic.sync(event, body, now_ms)
+                sync(self.classic, event, body, now_ms)
             case LeaveGroupRequest():
-                self.classic.leave(event, body, now_ms)
+                leave(self.classic, event, body, now_ms)
             case TxnOffsetCommitRequest():
                 self._commit_in_transaction(event, body, now_ms)
             case OffsetDeleteRequest():
@@ -131,7 +133,7 @@ class Group:
 
     def after_replay(self, now_ms: int) -> None:
         """The replay is over; sessions start."""
-        self.classic.after_replay(now_ms)
+        start_sessions(self.classic, now_ms)
 
     def _write(self, records: list[GroupRecord]) -> None:
         if records:

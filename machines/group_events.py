@@ -48,7 +48,7 @@ class GroupRequest:
 
     `body` is a JoinGroup-, SyncGroup-, Heartbeat-, LeaveGroup-, OffsetCommit-, TxnOffsetCommit- or OffsetDeleteRequest,
     or a FetchOffsets or DeleteGroup. Topics in it are named, exist, and are not given by id. `fresh_id` is random: the
-    machine makes a member id of it when one is needed.
+    machine makes a member id of it when one is needed. `may_wait`: the answer to a heartbeat may be held.
     """
 
     body: Struct | FetchOffsets | DeleteGroup
@@ -58,6 +58,7 @@ class GroupRequest:
     client_host: str = ""
     wall_ms: int = 0
     fresh_id: str = ""
+    may_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +160,18 @@ class Reply:
     is_urgent: bool = False
 
 
-Effect = Append | AppendInTransaction | Reply
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Nothing is new for the request that came with `token`: bring it again, with `may_wait` False, after `wait_ms`,
+    at a Recall, or as soon as its client sends anything else."""
+
+    token: object
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """There are news for everyone: bring all that is held again."""
+
+
+Effect = Append | AppendInTransaction | Reply | Hold | Recall

@@ -34,6 +34,7 @@ from machines.leader_events import (
     Push,
     Pushed,
     SendDiverged,
+    SendLead,
     SendStartAt,
     TimerFired,
 )
@@ -41,6 +42,7 @@ from model.errors import ErrorCode
 
 RETRANSMIT_AFTER_MS = 400
 PROPOSAL_RETRY_MS = 300
+LEAD_AGAIN_MS = 500
 
 
 @dataclass(slots=True)
@@ -59,6 +61,8 @@ class Progress:
     goal_ms: int = 0
     told_high_watermark: int = -1
     is_following: bool = False
+    is_gone: bool = False  # its process is dead: the next one asks by itself
+    led_ms: int = 0  # when it was last told that we lead, or asked
 
     def forget_in_flight(self) -> None:
         """Nothing that was sent will be answered."""
@@ -71,6 +75,8 @@ class LeaderMachine:
     """State of a led partition, from the moment the controller named us.
 
     `log_end_offset` and `high_watermark` start from the local log; `epoch_start_offset` is where this epoch begins.
+    `is_resumed`: a machine before this one led in the same epoch and was lost. What it proposed may yet be accepted, so
+    every replica is at stake until our own ISR, proposed as it is, has voided that.
     """
 
     broker_id: int
@@ -86,6 +92,7 @@ class LeaderMachine:
     window_bytes: int = 8 << 20
     push_bytes: int = 1 << 20
     started_ms: int = 0
+    is_resumed: bool = False
     epoch_start_offset: int = field(init=False)
     progress: dict[int, Progress] = field(init=False)
     proposed_isr: tuple[int, ...] | None = None
@@ -97,6 +104,9 @@ class LeaderMachine:
         self.epoch_start_offset = self.log_end_offset
         self.progress = {}
         self._meet(self.replicas, self.started_ms)
+        if self.is_resumed:
+            self.at_stake.update(self.replicas)
+            self.proposed_isr, self.proposed_ms = self.isr, self.started_ms - PROPOSAL_RETRY_MS
 
     def step(self, event: Event, now_ms: int) -> list[Effect]:
         """Take one event in and say what is to be done, in order."""
@@ -113,8 +123,7 @@ class LeaderMachine:
             case Followed():
                 return self._on_followed(event, now_ms)
             case CreditReturned():
-                progress = self.progress.get(event.follower)
-                return self._push(event.follower, progress) if progress else []
+                return self._on_credit(event)
             case TimerFired():
                 return self._on_timer(now_ms)
             case IsrCommitted():
@@ -201,6 +210,13 @@ class LeaderMachine:
             return []
         return [Push(follower, progress.next_offset, min(room, self.push_bytes), progress.attempt)]
 
+    def _on_credit(self, event: CreditReturned) -> list[Effect]:
+        progress = self.progress.get(event.follower)
+        if progress is None:
+            return []
+        progress.is_gone = False
+        return self._push(event.follower, progress)
+
     def _on_pushed(self, event: Pushed) -> None:
         """The shell sent these bytes; nothing in flight is assumed until it says so."""
         progress = self.progress[event.follower]
@@ -212,10 +228,11 @@ class LeaderMachine:
 
     def _on_followed(self, event: Followed, now_ms: int) -> list[Effect]:
         progress = self.progress.get(event.follower)
-        if progress is None:
+        if progress is None or event.attempt < progress.attempt:  # an old question that comes late
             return []
         progress.incarnation, progress.attempt = event.incarnation, event.attempt
-        progress.last_heard_ms = now_ms
+        progress.last_heard_ms = progress.led_ms = now_ms
+        progress.is_gone = False
         progress.forget_in_flight()
         if event.log_end_offset < self.log_start_offset or event.last_epoch > self.leader_epoch:
             progress.is_following = False
@@ -297,13 +314,16 @@ class LeaderMachine:
     def _meet(self, replicas: Iterable[int], now_ms: int) -> None:
         wanted = [r for r in replicas if r != self.broker_id]
         known = self.progress
-        self.progress = {r: known.get(r) or Progress(caught_up_ms=now_ms, last_heard_ms=now_ms) for r in wanted}
+        self.progress = {
+            r: known.get(r) or Progress(caught_up_ms=now_ms, last_heard_ms=now_ms, led_ms=now_ms) for r in wanted
+        }
 
     def _on_gone(self, event: FollowerGone, now_ms: int) -> list[Effect]:
         """A follower's process is gone; what it acknowledged stays true, but nothing more goes to it."""
         progress = self.progress.get(event.follower)
         if progress is not None:
             progress.is_following = False
+            progress.is_gone = True
             progress.forget_in_flight()
         return []
 
@@ -313,6 +333,9 @@ class LeaderMachine:
         effects: list[Effect] = []
         for follower, progress in self.progress.items():
             if not progress.is_following:
+                if not progress.is_gone and now_ms - progress.led_ms >= LEAD_AGAIN_MS:
+                    progress.led_ms = now_ms
+                    effects.append(SendLead(follower))
                 continue
             behind = progress.log_end_offset < self.log_end_offset
             if behind and now_ms - progress.last_heard_ms >= RETRANSMIT_AFTER_MS:
@@ -355,7 +378,7 @@ class LeaderMachine:
                     return False
                 if follower not in self.isr:
                     return False
-            elif follower in self.isr:
+            elif follower in self.isr or not progress.is_gone:
                 return False
         return True
 

@@ -118,6 +118,13 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class SendLead:
+    """Tell the follower that we lead, so that it asks to be pushed to; FollowerGone when it can't be told."""
+
+    follower: int
+
+
+@dataclass(frozen=True, slots=True)
 class SendDiverged:
     """Tell the follower where its last epoch ends here; it truncates and asks again."""
 
@@ -160,4 +167,4 @@ class ProposeIsr:
     partition_epoch: int
 
 
-Effect = Push | SendDiverged | SendStartAt | AdvanceHighWatermark | Acknowledge | ProposeIsr
+Effect = Push | SendLead | SendDiverged | SendStartAt | AdvanceHighWatermark | Acknowledge | ProposeIsr

@@ -188,7 +188,7 @@ class TransactionMachine:
             return
         self.outstanding = set(state.partitions)
         if not state.partitions:
-            self._write(rules.completed(state, now_ms))
+            self._complete(state, now_ms)
             return
         is_commit = state.status is Status.PREPARE_COMMIT
         self._effects.append(
@@ -203,7 +203,18 @@ class TransactionMachine:
             return
         self.outstanding.discard(event.partition)
         if not self.outstanding:
-            self._write(rules.completed(state, now_ms))
+            self._complete(state, now_ms)
+
+    def _complete(self, state: TransactionState, now_ms: int) -> None:
+        """All markers are committed. A next transaction that waits for that begins in the same record."""
+        complete = rules.completed(state, now_ms)
+        if self.queue and isinstance(request := self.queue[0][0], AddPartitions):
+            begun = rules.add(complete, request, now_ms)
+            if isinstance(begun, TransactionState):
+                self.queue.popleft()
+                self._write_along(request, begun)
+                return
+        self._write(complete)
 
     # -- what the shell reports ----------------------------------------------------------------------------------------
 
@@ -241,7 +252,7 @@ class TransactionMachine:
                 self._write(rules.fenced(state, now_ms))
         elif state.status in PREPARED:
             if not self.outstanding:
-                self._write(rules.completed(state, now_ms))  # the last attempt was refused
+                self._complete(state, now_ms)  # the last attempt was refused
         elif not self.queue and now_ms - state.updated_ms >= self.expiration_ms:
             self._write(None)
 

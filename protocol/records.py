@@ -269,16 +269,26 @@ def control_batch(
     leader_epoch: int = -1,
 ) -> bytearray:
     """The marker that ends a producer's transaction (WriteTxnMarkers)."""
-    marker = Record(-1, timestamp, _CONTROL_KEY.pack(0, int(is_commit)), _END_TXN_VALUE.pack(0, coordinator_epoch))
-    return encode_batch(
-        [marker],
-        base_offset=base_offset,
-        leader_epoch=leader_epoch,
-        producer_id=producer_id,
-        producer_epoch=producer_epoch,
-        transactional=True,
-        control=True,
+    key, value = _CONTROL_KEY.pack(0, int(is_commit)), _END_TXN_VALUE.pack(0, coordinator_epoch)
+    record = b"\x20\0\0\0\x08" + key + b"\x0c" + value + b"\0"  # lengths as zigzag varints; no deltas, no headers
+    header = HEADER.pack(
+        base_offset,
+        HEADER_SIZE - LENGTH_PREFIX + len(record),
+        leader_epoch,
+        MAGIC,
+        0,
+        TRANSACTIONAL_BIT | CONTROL_BIT,
+        0,
+        timestamp,
+        timestamp,
+        producer_id,
+        producer_epoch,
+        -1,
+        1,
     )
+    batch = bytearray(header + record)
+    _seal(batch, 0, len(batch))
+    return batch
 
 
 def end_txn_marker(buffer: Buffer, header: BatchHeader) -> EndTxnMarker | None:

@@ -64,6 +64,8 @@ class CheckpointFile:
         content = read_whole(self._disk, self.path)
         if not content:
             return []
+        if not content.endswith(b"\n"):  # the last number may have lost digits, and still be one
+            raise ValueError(f"{self.path} is cut short")
         lines = content.decode("utf-8").splitlines()
         if int(lines[0]) != self._version:
             raise ValueError(f"{self.path} has version {lines[0]}, not {self._version}")

@@ -41,7 +41,7 @@ class LeaderEpochs:
         self._file = CheckpointFile(path, disk, version=0)
         self._epochs: list[int] = []
         self._starts: list[int] = []
-        self._is_stale = False
+        self._is_stale = True  # whoever wrote the file may have died before it was durable
         self.is_suspect = False
         try:
             for line in self._file.read():
@@ -131,7 +131,7 @@ class LeaderEpochs:
 
     def flush(self) -> None:
         """Make what was written so far survive power loss; nothing to do when it already does."""
-        if self._is_stale:
+        if self._is_stale and self._epochs:
             self._write(durable=True)
 
     def take_unsynced(self) -> Path | None:

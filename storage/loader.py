@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.errors import StorageFailure
+from protocol.records import BatchHeader
 from storage.disk import Disk
 from storage.leader_epochs import FILE_NAME as EPOCHS_FILE
 from storage.leader_epochs import LeaderEpochs
@@ -53,8 +54,13 @@ def load(
     recovery_point: int,
     log_start_offset: int,
     index_interval_bytes: int = _DEFAULT_INDEX_INTERVAL,
+    may_have_holes: bool = False,
 ) -> LoadedLog:
-    """Open what is in `directory`, which is made if there is none. Raises StorageFailure."""
+    """Open what is in `directory`, which is made if there is none. Raises StorageFailure.
+
+    Offsets may be missing only where compaction took records away (`may_have_holes`). Elsewhere a hole means that a
+    power loss has kept a segment and forgotten the end of the one before: the log then ends at the hole.
+    """
     if not disk.exists(directory):
         disk.make_directory(directory)
         return _empty(directory, disk, log_start_offset)
@@ -74,7 +80,7 @@ def load(
     if was_clean and _find_end(loaded):
         scanned_from = loaded.log_end_offset
     else:
-        scanned_from = _recover(loaded, 0 if was_clean else recovery_point, index_interval_bytes)
+        scanned_from = _recover(loaded, 0 if was_clean else recovery_point, index_interval_bytes, may_have_holes)
     if loaded.log_end_offset < log_start_offset:
         logger.warning("%s ends at %d, before its start %d", directory, loaded.log_end_offset, log_start_offset)
         for segment in segments:
@@ -137,7 +143,7 @@ def _find_end(loaded: LoadedLog) -> bool:
     return end == active.size
 
 
-def _recover(loaded: LoadedLog, recovery_point: int, index_interval_bytes: int) -> int:
+def _recover(loaded: LoadedLog, recovery_point: int, index_interval_bytes: int, may_have_holes: bool) -> int:
     """Check what may have been lost and cut what is. Returns the offset from which batches were checked."""
     segments = loaded.segments
     scanned_from = -1
@@ -148,8 +154,10 @@ def _recover(loaded: LoadedLog, recovery_point: int, index_interval_bytes: int) 
         start = _trusted_position(segment, recovery_point)
         if scanned_from < 0:
             scanned_from = segment.base_offset if start == 0 else segment.offset_index.floor(recovery_point).offset + 1
-        end_of_sound = _recover_segment(loaded, segment, start, index_interval_bytes)
-        if end_of_sound == segment.size:
+        following = None if is_last else segments[index + 1].base_offset
+        end_of_sound = _recover_segment(loaded, segment, start, index_interval_bytes, may_have_holes, following)
+        is_followed = following is None or may_have_holes or loaded.log_end_offset == following
+        if end_of_sound == segment.size and is_followed:
             if not is_last:
                 segment.seal()
             continue
@@ -175,7 +183,14 @@ def _trusted_position(segment: Segment, recovery_point: int) -> int:
     return 0
 
 
-def _recover_segment(loaded: LoadedLog, segment: Segment, start: int, index_interval_bytes: int) -> int:
+def _recover_segment(
+    loaded: LoadedLog,
+    segment: Segment,
+    start: int,
+    index_interval_bytes: int,
+    may_have_holes: bool,
+    following: int | None,
+) -> int:
     """Index the sound batches from `start` on anew; returns where they end and moves the log end there."""
     segment.offset_index.truncate_to_position(start + 1 if start else 0)
     segment.time_index.truncate_to_offset(segment.offset_index.last().offset + 1 if start else segment.base_offset)
@@ -183,19 +198,38 @@ def _recover_segment(loaded: LoadedLog, segment: Segment, start: int, index_inte
     next_offset = segment.base_offset
     end = start
     for header in segment.sound_batches(start):
-        if header.base_offset < next_offset or header.last_offset_delta < 0:
+        is_first = header.position == start > 0
+        has_hole, goes_back = header.base_offset > next_offset, header.base_offset < next_offset
+        if not is_first and (goes_back or (has_hole and not may_have_holes)):
             break
-        if header.position == start and start:
+        if following is not None and header.next_offset > following:
+            break  # this end was cut, and a power loss has brought it back
+        if header.last_offset_delta < 0 or not _agrees(loaded.epochs, header):
+            break
+        if is_first:
             segment.bytes_since_index_row = header.size  # it has its row
         else:
             segment.take_in(header, header.position, index_interval_bytes)
         segment.positions.add(header.base_offset, header.next_offset, header.position)
-        if header.leader_epoch > loaded.epochs.latest_epoch:
-            loaded.epochs.assign(header.leader_epoch, header.base_offset)
         next_offset = header.next_offset
         end = header.position + header.size
     loaded.log_end_offset = next_offset
     return end
+
+
+def _agrees(epochs: LeaderEpochs, header: BatchHeader) -> bool:
+    """Make the epochs say of this batch what it says itself; False when it is older than the batch before.
+
+    The checkpoint may be ahead of the log: written when the end was cut and written anew by a later leader, while a
+    power loss has brought the log's old end back. Believed, it would pass that end off as the later leader's.
+    """
+    epoch = header.leader_epoch
+    if epoch >= 0 and epochs.epoch_for_offset(header.base_offset) != epoch:
+        epochs.truncate_from_end(header.base_offset)
+        if epoch < epochs.latest_epoch:
+            return False
+        epochs.assign(epoch, header.base_offset)
+    return True
 
 
 def _replay_producers(loaded: LoadedLog, scanned_from: int) -> ProducerStateMap:

@@ -59,11 +59,13 @@ class Log(LogUpkeep):
         recovery_point: int = 0,
         log_start_offset: int = 0,
         topic_id: TopicId | None = None,
+        was_compacted: bool = False,
     ) -> Log:
         """The log in `directory`, recovered if need be; a new one when there is none. Raises StorageFailure.
 
         `recovery_point` and `log_start_offset` come from the broker's checkpoints; loader.TRUST_ALL stands for "the
-        machine did not go down". `topic_id` is written to partition.metadata of a new directory.
+        machine did not go down". `topic_id` is written to partition.metadata of a new directory. `was_compacted`:
+        offsets may be missing, whatever `config` says now.
         """
         is_new = topic_id is not None and not disk.exists(directory)
         loaded = loader.load(
@@ -73,6 +75,7 @@ class Log(LogUpkeep):
             recovery_point=recovery_point,
             log_start_offset=log_start_offset,
             index_interval_bytes=config.index_interval_bytes,
+            may_have_holes=config.is_compacted or was_compacted,
         )
         if is_new and topic_id is not None:
             write_topic_id(directory, topic_id, disk)

@@ -92,6 +92,10 @@ class LogState:
     def _segment_index(self, offset: int) -> int:
         return max(0, bisect_right(self._bases, offset) - 1)
 
+    def segment_base(self, offset: int) -> int:
+        """Where the segment begins that holds `offset`, or would."""
+        return self._bases[self._segment_index(offset)]
+
     def mark_failed(self, error: StorageFailure) -> None:
         """The disk failed, here or in a FlushJob: refuse changes until the next start has recovered."""
         self.is_failed = True

@@ -16,6 +16,8 @@ from storage.snapshots import rebuild
 
 logger = logging.getLogger(__name__)
 
+_SMALL_BYTES = 64 * 1024
+
 
 class LogUpkeep(LogState):
     """The half of Log that is not hot."""
@@ -41,11 +43,15 @@ class LogUpkeep(LogState):
         that holds `offset` is cut at a batch boundary: a batch that straddles it goes whole, and the log then ends
         before that batch. What `read` returned earlier stays readable.
 
-        Raises OffsetOutOfRange when `offset` is below the log start; does nothing at or above the log end.
+        At or above the log end no record goes, but an epoch does that we led without writing anything: the leader does
+        not know it, and would send us here again and again.
+
+        Raises OffsetOutOfRange when `offset` is below the log start.
         """
         if offset < self.log_start_offset:
             raise OffsetOutOfRange(f"cannot truncate to {offset}, the log starts at {self.log_start_offset}")
         if offset >= self.log_end_offset:
+            self.leader_epochs.truncate_from_end(self.log_end_offset)
             return
         keep = self._segment_index(offset)
         self._drop_newest(keep + 1)
@@ -55,7 +61,8 @@ class LogUpkeep(LogState):
             self.active.truncate(cut.position, end)
         self.log_end_offset = end
         self.log_start_offset = min(self.log_start_offset, end)
-        self.recovery_point = min(self.recovery_point, end)
+        # the cut has to be flushed too, even if the log goes on in another segment
+        self.recovery_point = min(self.recovery_point, max(self.active.base_offset, self.log_start_offset))
         self.leader_epochs.truncate_from_end(end)
         self._snapshots.remove_above(end)
         self.producers = rebuild(self.segments, self._snapshots, up_to=end)
@@ -200,9 +207,11 @@ class LogUpkeep(LogState):
 
     @changes
     def _close_in_order(self, sync: bool) -> None:
-        self.active.seal()
         if sync:
             self.flush()
+        if len(self.segments) == 1 and self.active.size < _SMALL_BYTES and not len(self.producers):
+            return  # the next start reads it quicker than we could write an index and a snapshot
+        self.active.seal()
         if self.log_end_offset > max([-1, *self._snapshots.offsets[-1:]]) and self.active.size:
             self._snapshots.write(self.log_end_offset, self.producers)
 

@@ -26,7 +26,9 @@ _FRAME_BYTES: Final = 256  # counted for each frame on top of its length: what h
 class ClientConnection(ABC):
     """One client.
 
-    A handler may read and write `client_id` and `state` (sessions, authentication), and call `close`. The frame it gets
+    A handler may read and write `client_id`, `software` (the name the client gives itself) and `state` (sessions,
+    authentication), and call `close`. What it puts into `before_next` is called once, with the API key of the client's
+    next request, before that is dispatched: an answer that could wait must not hold up the next one. The frame it gets
     is writable and its own. The chunks it answers with must not change until they are sent, and a memoryview among them
     must be of bytes. An answer of None sends nothing (acks=0). When the client is gone, answers still under way are not
     cancelled, only dropped: look at `is_closed` where that saves work.
@@ -36,6 +38,8 @@ class ClientConnection(ABC):
     peer: str  # "host:port"
     peer_host: str
     client_id: str | None
+    software: str
+    before_next: list[Callable[[int], None]]
     state: dict[str, Any]
     is_closed: bool
 
@@ -43,6 +47,8 @@ class ClientConnection(ABC):
         self.id = connection_id
         self.peer = self.peer_host = ""
         self.client_id = None
+        self.software = ""
+        self.before_next = []
         self.state = {}
         self.is_closed = False
         self._dispatch = dispatch
@@ -70,6 +76,12 @@ class ClientConnection(ABC):
     @abstractmethod
     def _flush(self) -> None:
         """Let all that was sent leave, and pause or resume reading as `_is_blocked` says."""
+
+    def answer_aside(self, answer: list[Buffer]) -> None:
+        """Send a response out of order: only for clients that find the request of an answer by its number."""
+        if not self.is_closed:
+            self._send(answer)
+            self._flush()
 
     def _is_blocked(self) -> bool:
         return (

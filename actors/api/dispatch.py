@@ -7,6 +7,7 @@ order; what it returns leaves in arrival order.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 from collections.abc import Awaitable, Callable
@@ -19,7 +20,7 @@ from protocol.frames import RequestHeader, parse_request_header, response_header
 
 if TYPE_CHECKING:
     from actors.broker import Broker
-    from transport.client_connection import Answer, ClientConnection
+    from transport.client_connection import Answer, Buffer, ClientConnection
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,16 @@ class RequestContext:
         """The version the request came in and the response goes out."""
         return self.header.api_version
 
+    def answer_aside(self, answer: asyncio.Future[Any]) -> None:
+        """Let the response leave when it is there, out of order: for a handler that returns None."""
+        answer.add_done_callback(lambda done: self.connection.answer_aside(encode(self.header, done.result())))
+
+
+def encode(header: RequestHeader, response: Any) -> list[Buffer]:
+    """A response's chunks, without the length prefix."""
+    head = response_header(header.api_key, header.api_version, header.correlation_id)
+    return [head, *response.encode_chunks(header.api_version)]
+
 
 class Dispatcher:
     """Answers frames; one per broker."""
@@ -100,6 +111,10 @@ class Dispatcher:
         """
         header = parse_request_header(frame)
         connection.client_id = header.client_id
+        if connection.before_next:
+            waiting, connection.before_next = connection.before_next, []
+            for callback in waiting:
+                callback(header.api_key)
         key, version = header.api_key, header.api_version
         api = API_KEYS.get(key)
         if api is None or key not in HANDLERS:
@@ -114,18 +129,12 @@ class Dispatcher:
         if answer is None:
             return None
         if hasattr(answer, "encode_chunks"):
-            return self._encode(header, answer)
+            return encode(header, answer)
         return self._later(header, answer)
 
     async def _later(self, header: RequestHeader, answer: Awaitable[Any]) -> Answer:
         response = await answer
-        return None if response is None else self._encode(header, response)
-
-    @staticmethod
-    def _encode(header: RequestHeader, response: Any) -> Answer:
-        head = response_header(header.api_key, header.api_version, header.correlation_id)
-        chunks: Answer = [head, *response.encode_chunks(header.api_version)]
-        return chunks
+        return None if response is None else encode(header, response)
 
     def _unsupported_api_versions(self, header: RequestHeader) -> Answer:
         """KIP-511: answer in version 0 without decoding the body, whose shape we can't know."""

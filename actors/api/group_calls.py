@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from actors.group_coordinator import GroupCall
+from actors.group_mail import GroupCall
 from machines.group_events import DeleteGroup, FetchOffsets
 from model.errors import ErrorCode
 from protocol.codec import Struct
@@ -22,9 +22,19 @@ NOT_ASKED = -0x80000000
 
 
 def call_group(
-    context: RequestContext, group_id: str, body: Struct | FetchOffsets | DeleteGroup, *, needs_id: bool = False
+    context: RequestContext,
+    group_id: str,
+    body: Struct | FetchOffsets | DeleteGroup,
+    *,
+    needs_id: bool = False,
+    may_wait: bool = False,
+    hurries: bool = False,
 ) -> asyncio.Future[Any]:
-    """Hand the request to the group's coordinator on this broker; the future gets its response, be it a refusal."""
+    """Hand the request to the group's coordinator on this broker; the future gets its response, be it a refusal.
+
+    `may_wait`: the coordinator may hold the answer until it has news; with `hurries` only until the client asks for
+    anything else.
+    """
     call = GroupCall(
         body,
         context.api_version,
@@ -32,7 +42,10 @@ def call_group(
         context.header.client_id or "",
         f"/{context.connection.peer_host}",
         str(uuid.uuid4()) if needs_id else "",
+        may_wait,
     )
+    if hurries:
+        context.connection.before_next.append(call.hurry)
     context.broker.groups.deliver(group_id, call)
     return call.future
 

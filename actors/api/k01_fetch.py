@@ -1,7 +1,8 @@
 """1 Fetch, v4-18.
 
 Reads from the leader's log up to the high watermark (read_committed: the last stable offset). When there is less than
-`min_bytes`, the request waits on its partitions until the high watermark rises or `max_wait_ms` is over.
+`min_bytes`, the request waits on its partitions until the high watermark rises, `max_wait_ms` is over, or the client
+asks for something else: answers keep the order of requests, and FindCoordinator or Metadata must not wait for it.
 Left out: fetch sessions (session id 0 is always answered, clients then send every partition, KIP-227), reads from
 followers, the replica's side of the protocol (our followers are pushed to over ZeroMQ).
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from actors.api.dispatch import RequestContext
     from actors.replica import Replica
 
+FETCH = 1
 TOPIC_IDS_FROM = 13
 ENDPOINTS_FROM = 16
 READ_COMMITTED = 1
@@ -155,7 +157,12 @@ class Fetch:
         for replica in self.replicas:
             replica.waiters.add(self.wake)
         self.timer = loop.call_later(self.request.max_wait_ms / 1000, self._time_out)
+        self.context.connection.before_next.append(self._hurry)
         return self.future
+
+    def _hurry(self, api_key: int) -> None:
+        if api_key != FETCH:  # a client that sends fetches ahead means them to wait
+            self._time_out()
 
     def wake(self) -> None:
         """Look again, once for all that happens in this turn of the loop."""

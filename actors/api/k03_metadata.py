@@ -5,7 +5,9 @@ Brokers, topics, leaders, from this broker's image of the cluster.
 - While the election after a broker's death is under way, the answer waits for it (some 10 ms).
 - The encoded answer is kept until the image changes: a thousand clients that refresh cost one encoding.
 - A broker that died is listed for a session timeout longer, see `Broker.listed_brokers`.
-Left out: authorized operations (there are no ACLs).
+- v10, v11: topics have ids in the answer, but can't be asked for by id (Kafka refuses the same).
+- v8+: what the client may do, when it asks: everything, for there are no ACLs.
+Left out: nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from actors.api.errors import ask_controller
+from actors.api.lookup import why_unknown
 from machines.metadata import NO_LEADER, MetadataImage, PartitionInfo, TopicInfo
 from model.errors import ErrorCode
 from protocol.cluster_admin import CreateTopics, NewTopic
@@ -31,6 +34,14 @@ if TYPE_CHECKING:
 
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state"})
 ALL_TOPICS_WHEN_EMPTY = 0
+IDS_FROM = 12
+TOPIC_OPERATIONS = sum(1 << code for code in (3, 4, 5, 6, 7, 8, 10, 11))
+"""Read, write, create, delete, alter, describe, describe configs, alter configs: all that can be done to a topic."""
+
+CLUSTER_OPERATIONS = sum(1 << code for code in (5, 7, 8, 9, 10, 11, 12))
+"""Create, alter, describe, cluster action, describe configs, alter configs, idempotent write."""
+
+NOT_ASKED = -0x80000000
 _MAX_KEPT = 64
 
 
@@ -75,33 +86,49 @@ def _look_up(context: RequestContext, request: MetadataRequest) -> Encoded | Awa
     image = context.broker.image
     wants_all = request.topics is None or (not request.topics and context.api_version == ALL_TOPICS_WHEN_EMPTY)
     if wants_all:
-        return _answer(context, None)
+        return _answer(context, request, None)
     assert request.topics is not None
+    if context.api_version < IDS_FROM and any(t.name is None or any(t.topic_id) for t in request.topics):
+        return _refuse_ids(request, context.api_version)
     wanted = [(topic.name, topic.topic_id) for topic in request.topics]
     may_create = request.allow_auto_topic_creation or context.api_version < 4
     missing = [name for name, _ in wanted if name and name not in image.topics]
     if missing and may_create and context.broker.config.get_bool("auto.create.topics.enable"):
-        return _create_and_answer(context, wanted, missing)
-    return _answer(context, wanted)
+        return _create_and_answer(context, request, wanted, missing)
+    return _answer(context, request, wanted)
+
+
+def _refuse_ids(request: MetadataRequest, version: int) -> Encoded:
+    rows = [
+        MetadataResponseTopic(error_code=ErrorCode.INVALID_REQUEST, name=topic.name or "", topic_id=topic.topic_id)
+        for topic in request.topics or ()
+    ]
+    return Encoded(MetadataResponse(topics=rows).encode(version))
 
 
 async def _create_and_answer(
-    context: RequestContext, wanted: list[tuple[str | None, bytes]], missing: list[str]
+    context: RequestContext, request: MetadataRequest, wanted: list[tuple[str | None, bytes]], missing: list[str]
 ) -> Encoded:
     topics = [NewTopic(name) for name in dict.fromkeys(missing)]
     _, reply = await ask_controller(context, lambda number: CreateTopics(number, topics))
     errors = {topic.name: ErrorCode(topic.error) for topic in reply.topics} if reply is not None else {}
-    return _answer(context, wanted, errors)
+    return _answer(context, request, wanted, errors)
 
 
 def _answer(
-    context: RequestContext, wanted: list[tuple[str | None, bytes]] | None, errors: dict[str, ErrorCode] | None = None
+    context: RequestContext,
+    request: MetadataRequest,
+    wanted: list[tuple[str | None, bytes]] | None,
+    errors: dict[str, ErrorCode] | None = None,
 ) -> Encoded:
     image, version = context.broker.image, context.api_version
     if _kept.image is not image or _kept.image_version != image.version or len(_kept.answers) > _MAX_KEPT:
         _kept.image, _kept.image_version, _kept.answers = image, image.version, {}
     brokers = context.broker.listed_brokers()
-    key = (version, brokers, None if wanted is None else tuple(wanted), tuple((errors or {}).items()))
+    for_topics = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
+    for_cluster = CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
+    names = None if wanted is None else tuple(wanted)
+    key = (version, brokers, names, tuple((errors or {}).items()), for_topics, for_cluster)
     found = _kept.answers.get(key)
     if found is None:
         response = MetadataResponse(
@@ -112,7 +139,10 @@ def _answer(
             cluster_id=context.broker.spec.cluster_id,
             controller_id=image.controller_id,
             topics=_topics(image, wanted, errors or {}),
+            cluster_authorized_operations=for_cluster,
         )
+        for row in response.topics:
+            row.topic_authorized_operations = for_topics if row.error_code == ErrorCode.NONE else NOT_ASKED
         found = _kept.answers[key] = Encoded(response.encode(version))
     return found
 
@@ -130,7 +160,7 @@ def _topics(
         elif name is None:
             rows.append(MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id))
         else:
-            error = errors.get(name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            error = errors.get(name, why_unknown(name))
             if error in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
                 error = ErrorCode.LEADER_NOT_AVAILABLE
             elif error is not ErrorCode.INVALID_TOPIC_EXCEPTION:

@@ -7,6 +7,7 @@ Left out: share groups (key type 2).
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from actors.api.errors import ask_controller
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from actors.broker import Broker
 
 BATCHED_FROM = 4
+PATIENCE_ROUNDS, ROUND_S = 50, 0.1
 GROUP, TRANSACTION = 0, 1
 TOPICS = {
     GROUP: ("__consumer_offsets", "offsets.topic"),
@@ -70,13 +72,21 @@ def find(broker: Broker, key_type: int, key: str) -> Coordinator:
 
 
 async def ensure_topic(context: RequestContext, key_type: int) -> None:
-    """Create the internal topic: as many replicas as asked for and as there are live brokers."""
+    """Create the internal topic: as many replicas as asked for and as there are brokers.
+
+    One that is just being restarted is waited for: the topic would have a replica too few for ever.
+    """
     broker = context.broker
     name, prefix = TOPICS[key_type]
     if name in broker.image.topics:
         return
     config = broker.config
-    factor = min(config.get_int(f"{prefix}.replication.factor"), max(1, len(broker.image.live_brokers())))
+    factor = min(config.get_int(f"{prefix}.replication.factor"), broker.cluster_size)
+    for _ in range(PATIENCE_ROUNDS):
+        if len(broker.image.live_brokers()) >= factor:
+            break
+        await asyncio.sleep(ROUND_S)
+    factor = min(factor, max(1, len(broker.image.live_brokers())))
     configs: dict[str, str | None] = {
         "cleanup.policy": "compact",
         "segment.bytes": str(config.get_int(f"{prefix}.segment.bytes")),

@@ -41,6 +41,8 @@ def handle(context: RequestContext, request: ApiVersionsRequest) -> ApiVersionsR
         _SOFTWARE.fullmatch(request.client_software_name) and _SOFTWARE.fullmatch(request.client_software_version)
     ):
         response.error_code = ErrorCode.INVALID_REQUEST
+    elif names_itself:
+        context.connection.software = request.client_software_name
     return response
 
 

@@ -21,6 +21,8 @@ from protocol.k43_elect_leaders import (
 if TYPE_CHECKING:
     from actors.api.dispatch import RequestContext
 
+WHOLE_ERROR_FROM = 1
+
 
 async def handle(context: RequestContext, request: ElectLeadersRequest) -> ElectLeadersResponse:
     """Ask the controller."""
@@ -32,10 +34,13 @@ async def handle(context: RequestContext, request: ElectLeadersRequest) -> Elect
     error, reply = await ask_controller(
         context, lambda number: ElectLeaders(number, request.election_type, wanted), request.timeout_ms
     )
-    if reply is None:
-        return ElectLeadersResponse(error_code=error)
     rows: dict[str, list[PartitionResult]] = defaultdict(list)
-    for result in reply.partitions:
+    if reply is None:
+        if context.api_version >= WHOLE_ERROR_FROM:
+            return ElectLeadersResponse(error_code=error)
+        for topic, index in wanted or ():
+            rows[topic].append(PartitionResult(partition_id=index, error_code=error, error_message=None))
+    for result in reply.partitions if reply is not None else ():
         rows[result.topic].append(
             PartitionResult(partition_id=result.partition, error_code=result.error, error_message=result.message)
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.api.k03_metadata import CLUSTER_OPERATIONS, NOT_ASKED
 from model.errors import ErrorCode
 from protocol.k60_describe_cluster import DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse
 
@@ -30,10 +31,11 @@ def handle(context: RequestContext, request: DescribeClusterRequest) -> Describe
     return DescribeClusterResponse(
         cluster_id=spec.cluster_id,
         controller_id=image.controller_id,
+        cluster_authorized_operations=(
+            CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
+        ),
         brokers=[
-            DescribeClusterBroker(
-                broker_id=b.broker_id, host=b.host, port=b.port, rack=b.rack, is_fenced=b.is_fenced
-            )
+            DescribeClusterBroker(broker_id=b.broker_id, host=b.host, port=b.port, rack=b.rack, is_fenced=b.is_fenced)
             for b in image.brokers.values()
             if request.include_fenced_brokers or not b.is_fenced
         ],

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.api.k03_metadata import INTERNAL_TOPICS
+from actors.api.k03_metadata import INTERNAL_TOPICS, TOPIC_OPERATIONS
+from actors.api.lookup import why_unknown
 from machines.metadata import NO_LEADER
 from model.errors import ErrorCode
 from protocol.k75_describe_topic_partitions import (
@@ -38,7 +39,7 @@ def handle(context: RequestContext, request: DescribeTopicPartitionsRequest) -> 
     for name in names:
         topic = image.topics.get(name)
         if topic is None:
-            row = DescribeTopicPartitionsResponseTopic(name=name, error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            row = DescribeTopicPartitionsResponseTopic(name=name, error_code=why_unknown(name))
             response.topics.append(row)
             continue
         start = cursor.partition_index if cursor is not None and cursor.topic_name == name else 0
@@ -46,7 +47,10 @@ def handle(context: RequestContext, request: DescribeTopicPartitionsRequest) -> 
             response.next_cursor = Cursor(topic_name=name, partition_index=start)
             break
         row = DescribeTopicPartitionsResponseTopic(
-            name=name, topic_id=topic.topic_id, is_internal=name in INTERNAL_TOPICS
+            name=name,
+            topic_id=topic.topic_id,
+            is_internal=name in INTERNAL_TOPICS,
+            topic_authorized_operations=TOPIC_OPERATIONS,
         )
         for index in range(start, min(len(topic.partitions), start + room)):
             info = topic.partitions[index]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.errors import ErrorCode
+from machines.controller_topics import check_name
+from model.errors import ErrorCode, InvalidTopic
 from model.ids import TopicPartition
 
 if TYPE_CHECKING:
@@ -41,3 +42,12 @@ def find_replica(
         fenced = epoch < replica.info.leader_epoch
         return (ErrorCode.FENCED_LEADER_EPOCH if fenced else ErrorCode.UNKNOWN_LEADER_EPOCH), None
     return ErrorCode.NONE, replica
+
+
+def why_unknown(name: str) -> ErrorCode:
+    """The error for a topic that does not exist: one that never can is told apart."""
+    try:
+        check_name(name)
+    except InvalidTopic:
+        return ErrorCode.INVALID_TOPIC_EXCEPTION
+    return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

@@ -291,9 +291,7 @@ class World(RuleBasedStateMachine):
             base_sequence=sequence,
             transactional=True,
         )
-        request = AppendRequest(
-            batch, -1, answered, transactional_id="id", transaction_version=client.version
-        )
+        request = AppendRequest(batch, -1, answered, transactional_id="id", transaction_version=client.version)
         target.from_clients.append(request)
 
     @rule(number=st.integers(0, 3), is_commit=st.booleans())

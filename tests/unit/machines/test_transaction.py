@@ -191,6 +191,17 @@ class TestTheOldFlow:
         assert it.answers[token].error is NONE
         assert (it.status(), it.state.partitions) == (Status.ONGOING, {B0})
 
+    def test_the_next_transaction_begins_in_the_record_that_would_complete_the_last(self) -> None:
+        it = Coordinator()
+        who = it.started()
+        it.add(who, A0)
+        it.end(who, True)
+        it.add(who, B0)
+        records = len(it.log)
+        it.markers_written()
+        assert len(it.log) == records + 1
+        assert replayed(it) == it.machine.state
+
     def test_it_does_not_wait_for_ever(self) -> None:
         it = Coordinator()
         who = it.started()

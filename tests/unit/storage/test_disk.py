@@ -76,3 +76,18 @@ def test_renamed_directories_take_their_open_files_along(tmp_path):
     assert disk.list(tmp_path / "new") == {"f": 3}
     disk.sync(tmp_path / "new" / "f")
     disk.sync_directory(tmp_path / "new")
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_large_files_go_at_once_by_name_and_their_blocks_behind_our_back(tmp_path, is_open):
+    disk = OsDisk()
+    directory = tmp_path / "t-0"
+    directory.mkdir()
+    for name in ("a", "b"):
+        disk.truncate(directory / name, 20 << 20)
+        if not is_open:
+            disk.close(directory / name)
+    disk.remove(directory / "a")
+    assert disk.list(directory) == {"b": 20 << 20}
+    disk.remove_tree(directory)
+    assert not directory.exists() and disk.open_files == 0

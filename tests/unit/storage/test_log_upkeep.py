@@ -235,3 +235,20 @@ def test_close_without_sync_still_opens_clean(tmp_path):
     again = a_log(tmp_path)
     assert parse_header(again.read(38, 500, up_to=40)).base_offset == 38
     assert again.producers.encode() == log.producers.encode()
+
+
+@pytest.mark.parametrize(("is_compacted", "rolls"), [(True, True), (False, False)])
+def test_a_compaction_that_must_not_wait_makes_the_segment_roll(tmp_path, is_compacted, rolls):
+    log = a_log(tmp_path, is_compacted=is_compacted, max_compaction_lag_ms=1_000)
+    for timestamp in (NOW_MS, NOW_MS + 1_001):
+        log.append_as_leader(a_batch(timestamp=timestamp), 1, NOW_MS)
+    assert (len(log.segments) == 2) is rolls
+
+
+def test_a_roll_is_announced(tmp_path):
+    rolls = []
+    log = a_log(tmp_path, segment_bytes=200)
+    log.on_roll = lambda: rolls.append(log.active.base_offset)
+    for _ in range(5):
+        log.append_as_leader(a_batch(2), 1, NOW_MS)
+    assert rolls == [segment.base_offset for segment in log.segments[1:]] != []
