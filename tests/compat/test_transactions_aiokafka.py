@@ -83,3 +83,28 @@ def test_its_own_read_committed_consumer_filters_aborted_records(cluster: Cluste
             await consumer.stop()
 
     assert asyncio.run(scenario()) == [b"kept"]
+
+
+def test_offsets_travel_with_the_transaction(cluster: Cluster, topic: str) -> None:
+    async def scenario() -> None:
+        group, partition = f"g-{topic}", TopicPartition(topic, 0)
+        async with a_producer(cluster) as producer:
+            async with producer.transaction():
+                await producer.send_and_wait(topic, b"x", partition=0)
+            await producer.begin_transaction()
+            await producer.send_offsets_to_transaction({partition: 1}, group)
+            await producer.abort_transaction()
+            consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, group_id=group, enable_auto_commit=False)
+            await consumer.start()
+            try:
+                consumer.assign([partition])
+                assert await consumer.committed(partition) is None
+                async with producer.transaction():
+                    await producer.send_offsets_to_transaction({partition: 1}, group)
+                async with asyncio.timeout(30):
+                    while await consumer.committed(partition) != 1:
+                        await asyncio.sleep(0.05)
+            finally:
+                await consumer.stop()
+
+    asyncio.run(scenario())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from committed import read
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from odradek import Cluster, wait_until
@@ -138,3 +138,48 @@ def test_a_big_transaction_over_many_partitions(cluster: Cluster, topic: str) ->
         producer.produce(topic, b"%d" % number * 10, partition=number % 20)
     producer.commit_transaction(60)
     assert len(read(cluster.bootstrap, topic, partitions=20)) == 5_000
+
+
+def test_offsets_are_committed_with_the_transaction_or_not_at_all(cluster: Cluster, topic: str) -> None:
+    """The read-process-write loop."""
+    source, target = topic, f"{topic}-out"
+    create(cluster, source)
+    create(cluster, target)
+    plain = Producer({"bootstrap.servers": cluster.bootstrap})
+    for number in range(40):
+        plain.produce(source, b"%d" % number, partition=0)
+    plain.flush(30)
+    group = f"g-{topic}"
+
+    def a_consumer() -> Consumer:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": cluster.bootstrap,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+            }
+        )
+        consumer.subscribe([source])
+        return consumer
+
+    producer = a_producer(cluster)
+    for attempt in range(8):
+        consumer = a_consumer()
+        values = [message.value() for message in consumer.consume(10, timeout=20)]
+        assert values, f"attempt {attempt} got nothing"
+        producer.begin_transaction()
+        for value in values:
+            producer.produce(target, value, partition=0)
+        position = consumer.position([TopicPartition(source, 0)])
+        producer.send_offsets_to_transaction(position, consumer.consumer_group_metadata(), 30)
+        if attempt % 2:
+            producer.commit_transaction(30)
+        else:
+            producer.abort_transaction(30)
+        consumer.close()
+        if len(read(cluster.bootstrap, target)) >= 40:
+            break
+    assert read(cluster.bootstrap, target) == [b"%d" % number for number in range(40)]
+    assert read(cluster.bootstrap, target, committed=False) != read(cluster.bootstrap, target)

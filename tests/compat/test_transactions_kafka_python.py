@@ -10,6 +10,7 @@ import pytest
 from committed import read
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
 
 from odradek import Cluster, wait_until
 
@@ -81,4 +82,23 @@ def test_its_own_read_committed_consumer(cluster: Cluster, topic: str) -> None:
     consumer.assign([partition])
     consumer.seek_to_beginning(partition)
     assert next(iter(consumer)).value == b"kept"
+    consumer.close()
+
+
+def test_offsets_travel_with_the_transaction(cluster: Cluster, topic: str) -> None:
+    group, partition = f"g-{topic}", TopicPartition(topic, 0)
+    consumer = KafkaConsumer(bootstrap_servers=cluster.bootstrap.split(","), group_id=group, enable_auto_commit=False)
+    with a_producer(cluster) as producer:
+        producer.begin_transaction()
+        send(producer, topic, b"x")
+        producer.commit_transaction()
+        for is_commit in (False, True):
+            producer.begin_transaction()
+            producer.send_offsets_to_transaction({partition: OffsetAndMetadata(1, "", -1)}, group)
+            if is_commit:
+                producer.commit_transaction()
+            else:
+                producer.abort_transaction()
+                assert consumer.committed(partition) is None
+    wait_until(lambda: consumer.committed(partition) == 1, what="the committed offset")
     consumer.close()
