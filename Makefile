@@ -20,7 +20,7 @@ cluster: $(VENV)/.for-run  ## start 3 brokers only
 	@$(PY) run_cluster.py --brokers 3 --port 9092 $(ARGS)
 
 test: $(VENV)/.for-dev     ## every test that Python alone can run: unit, compat and cluster tests
-	$(PYTEST) -m 'not java and not toolchain' tests/unit tests/compat tests/cluster $(ARGS)
+	$(PYTEST) -m 'not java and not foreign' tests/unit tests/compat tests/cluster $(ARGS)
 
 unit: $(VENV)/.for-dev     ## the quick tests
 	$(PYTEST) tests/unit $(ARGS)

@@ -13,6 +13,7 @@ its `cluster.json`. Nothing here reaches into the brokers: what a test does, an 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import random
@@ -27,11 +28,58 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-__all__ = ["Cluster", "ClusterFailed", "wait_until"]
+if TYPE_CHECKING:
+    from clients.admin import Admin, AsyncAdmin
+    from clients.admin_types import NewTopic
+    from clients.async_consumer import AsyncConsumer
+    from clients.async_producer import AsyncProducer
+    from clients.committed import OffsetAndMetadata
+    from clients.consumer import Consumer
+    from clients.producer import Producer
+    from clients.rebalance import RebalanceListener
+    from model.ids import TopicPartition
+
+__all__ = [
+    "Admin",
+    "AsyncAdmin",
+    "AsyncConsumer",
+    "AsyncProducer",
+    "Cluster",
+    "ClusterFailed",
+    "Consumer",
+    "NewTopic",
+    "OffsetAndMetadata",
+    "Producer",
+    "RebalanceListener",
+    "TopicPartition",
+    "wait_until",
+]
+
+# imported when first asked for: a test that only wants a Cluster doesn't pay for the clients
+_LAZY = {
+    "Admin": "clients.admin",
+    "AsyncAdmin": "clients.admin",
+    "AsyncConsumer": "clients.async_consumer",
+    "AsyncProducer": "clients.async_producer",
+    "Consumer": "clients.consumer",
+    "NewTopic": "clients.admin_types",
+    "OffsetAndMetadata": "clients.committed",
+    "Producer": "clients.producer",
+    "RebalanceListener": "clients.rebalance",
+    "TopicPartition": "model.ids",
+}
 
 RUN_CLUSTER = Path(__file__).resolve().with_name("run_cluster.py")
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(module), name)
+    return found
 
 
 class ClusterFailed(Exception):

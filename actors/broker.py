@@ -18,6 +18,7 @@ from actors.api.dispatch import Dispatcher
 from actors.controller import Controller
 from actors.controller_link import CONTROLLER_ADDRESS, LINK_ADDRESS, ControllerLink
 from actors.coordinators import Coordinators
+from actors.gateways import gateway_endpoint
 from actors.groups import TOPIC as OFFSETS_TOPIC
 from actors.groups import Groups
 from actors.memory import MemoryReturn
@@ -44,6 +45,7 @@ from storage.checkpoints import MetaProperties
 from storage.disk import OsDisk
 from storage.metadata_store import LocalMetadataStore
 from transport.bus import Bus
+from transport.gateway import Gateway
 from transport.lifeline import Lifelines
 from transport.listener import Listener, ListenerLimits
 
@@ -103,7 +105,11 @@ class Broker:
             clock=lambda: time.monotonic_ns() // 1_000_000,
             on_lost=self._controller_lost,
         )
-        self.listener = Listener(Dispatcher(self), self._limits())
+        dispatcher, limits = Dispatcher(self), self._limits()
+        self.listener = Listener(dispatcher, limits)
+        self.zmq_port = self.config.get_int("zmq.port")
+        endpoint = gateway_endpoint(self.zmq_port, spec.run_dir, spec.host, spec.broker_id)
+        self.gateway = Gateway(endpoint, dispatcher, limits)
         bus.on_credit(self.replicas.on_credit)
         self.lifelines = Lifelines(spec.broker_id, spec.incarnation, spec.run_dir, self._on_lifeline_lost)
         self._dying: dict[int, int] = {}  # dead, and the image does not say so yet
@@ -135,6 +141,7 @@ class Broker:
         self._every(MEMORY_ROUND_S, self._memory.round)
         await self.link.registered.wait()
         await self.listener.start(listener)
+        await self.gateway.start()
         self.replicas.start_upkeep()
 
     async def stop(self) -> None:
@@ -156,6 +163,7 @@ class Broker:
         for timer in self._timers:
             timer.cancel()
         await self.listener.close()
+        await self.gateway.close()
         self.groups.close()
         await self.replicas.close(CLOSE_S)
         self.lifelines.close()

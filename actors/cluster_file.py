@@ -18,7 +18,7 @@ ClusterState: TypeAlias = Literal["starting", "ready", "stopping", "stopped"]
 
 
 class BrokerEntry(msgspec.Struct, frozen=True):
-    """`pid` is null while there is no process, `zmq_endpoint` until its bus is up."""
+    """`pid` is null while there is no process, `zmq_endpoint` (where ZeroMQ clients connect) until it runs."""
 
     id: int
     pid: int | None

@@ -20,6 +20,7 @@ from actors.broker_spawn import Child, is_stopped, spawn
 from actors.broker_spec import BrokerSpec
 from actors.broker_watch import TICK_MS, BrokerWatch, Watched
 from actors.cluster_file import BrokerEntry, ClusterFile, ClusterState
+from actors.gateways import gateway_endpoint
 from protocol.cluster_supervision import (
     BROKER_ADDRESS,
     BrokerDown,
@@ -148,7 +149,7 @@ class Supervisor(Actor):
                 pid=broker.pid or None,
                 host=broker.host,
                 port=broker.port,
-                zmq_endpoint=broker.data_endpoint or None,
+                zmq_endpoint=self._gateway_of(broker.broker_id) if broker.state == "running" else None,
                 state=broker.state,
                 incarnation=broker.incarnation,
                 restarts=broker.restarts,
@@ -168,6 +169,10 @@ class Supervisor(Actor):
         except OSError as error:
             # a full disk must not end the brokers that still serve
             logger.error("can't write cluster.json: %s", error)
+
+    def _gateway_of(self, broker_id: int) -> str:
+        plan = self.plan
+        return gateway_endpoint(int(plan.overrides.get("zmq.port", -1)), plan.run_dir, plan.host, broker_id)
 
     @property
     def bootstrap(self) -> str:

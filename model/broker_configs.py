@@ -145,6 +145,8 @@ BROKER_ROWS: tuple[Row, ...] = (
     ("socket.send.buffer.bytes", "int", "102400", "", "", "The sockets' SO_SNDBUF; -1 leaves it to the system."),
     ("unclean.leader.election.enable", "boolean", "false", "", "acts cluster-wide",
      "Whether a replica outside the ISR may lead when no other is left. Acked records can be lost."),
+    ("zmq.port", "int", "-1", "-1..65535", "acts",
+     "Our own: ZeroMQ clients find broker N at this port + N - 1. -1: at an ipc socket, see cluster.json."),
 )
 # fmt: on
 

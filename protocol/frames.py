@@ -22,6 +22,7 @@ _CORRELATION_ID = struct.Struct(">i")
 _FRAMED_CORRELATION_ID = struct.Struct(">ii")
 
 _FLEXIBLE_FROM = {row.key: row.flexible_from for row in API_KEYS.values()}
+_LAST_API_VERSIONS = API_KEYS[API_VERSIONS_KEY].max_version
 
 
 class RequestHeader(NamedTuple):
@@ -35,8 +36,8 @@ class RequestHeader(NamedTuple):
 def parse_request_header(frame: Buffer) -> RequestHeader:
     """The header of a request, for known and unknown keys and versions alike.
 
-    ApiVersions above our maximum must be answered without a look at its body; what an unknown key carries isn't
-    known to be flexible, its `body_offset` is a guess. Raises MalformedMessage.
+    ApiVersions above our maximum must be answered whatever it carries after the client id (KIP-511); what an unknown
+    key carries isn't known to be flexible. The `body_offset` of both is a guess. Raises MalformedMessage.
     """
     try:
         api_key, api_version, correlation_id, client_id_length = _REQUEST_HEAD.unpack_from(frame)
@@ -46,7 +47,8 @@ def parse_request_header(frame: Buffer) -> RequestHeader:
             end = position + client_id_length
             client_id = str(frame[position:end], "utf-8")
             position = end
-        if api_version >= _FLEXIBLE_FROM.get(api_key, NEVER_FLEXIBLE):
+        is_known = api_key != API_VERSIONS_KEY or api_version <= _LAST_API_VERSIONS
+        if is_known and api_version >= _FLEXIBLE_FROM.get(api_key, NEVER_FLEXIBLE):
             position = _skip_tagged_fields(frame, position)
     except (struct.error, IndexError, UnicodeDecodeError) as failure:
         raise MalformedMessage(f"request header: {failure}") from failure

@@ -42,6 +42,7 @@ class ClientConnection(ABC):
     before_next: list[Callable[[int], None]]
     state: dict[str, Any]
     is_closed: bool
+    is_zmq = False
 
     def __init__(self, connection_id: int, dispatch: Dispatch, max_open_requests: int, max_open_bytes: int) -> None:
         self.id = connection_id

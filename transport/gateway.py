@@ -34,6 +34,8 @@ _RETRY_S: Final = 0.002
 class GatewayConnection(ClientConnection):
     """One identity. Made by Gateway only."""
 
+    is_zmq = True
+
     def __init__(self, gateway: "Gateway", connection_id: int, identity: bytes, peer_host: str) -> None:
         limits = gateway.limits
         super().__init__(connection_id, gateway.dispatch, limits.queued_max_requests, limits.open_request_bytes)

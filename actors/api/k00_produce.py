@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from actors.api.lookup import find_replica
 from actors.append_request import AppendRequest
+from actors.gateways import address_for
 from model.errors import ErrorCode
 from protocol.k00_produce import (
     LeaderIdAndEpoch,
@@ -126,7 +127,8 @@ class Produce:
         for leader in leaders:
             broker = self.context.broker.image.brokers.get(leader)
             if broker is not None:
-                endpoint = NodeEndpoint(node_id=leader, host=broker.host, port=broker.port, rack=broker.rack)
+                host, port = address_for(self.context, broker)
+                endpoint = NodeEndpoint(node_id=leader, host=host, port=port, rack=broker.rack)
                 response.node_endpoints.append(endpoint)
         return response
 

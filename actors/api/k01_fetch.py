@@ -13,6 +13,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from actors.api.lookup import find_replica
+from actors.gateways import address_for
 from model.errors import ErrorCode, KafkaError, OffsetOutOfRange, StorageFailure
 from protocol.k01_fetch import (
     AbortedTransaction,
@@ -91,7 +92,8 @@ class Fetch:
         for leader in leaders:
             broker = context.broker.image.brokers.get(leader)
             if broker is not None:
-                endpoint = NodeEndpoint(node_id=leader, host=broker.host, port=broker.port, rack=broker.rack)
+                host, port = address_for(context, broker)
+                endpoint = NodeEndpoint(node_id=leader, host=host, port=port, rack=broker.rack)
                 response.node_endpoints.append(endpoint)
         return response, total, has_error
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from actors.api.errors import ask_controller
 from actors.api.lookup import why_unknown
-from machines.metadata import NO_LEADER, MetadataImage, PartitionInfo, TopicInfo
+from actors.gateways import address_for
+from machines.metadata import NO_LEADER, BrokerInfo, MetadataImage, PartitionInfo, TopicInfo
 from model.errors import ErrorCode
 from protocol.cluster_admin import CreateTopics, NewTopic
 from protocol.codec import Buffer
@@ -128,14 +129,12 @@ def _answer(
     for_topics = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
     for_cluster = CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
     names = None if wanted is None else tuple(wanted)
-    key = (version, brokers, names, tuple((errors or {}).items()), for_topics, for_cluster)
+    is_zmq = context.connection.is_zmq
+    key = (version, brokers, names, tuple((errors or {}).items()), for_topics, for_cluster, is_zmq)
     found = _kept.answers.get(key)
     if found is None:
         response = MetadataResponse(
-            brokers=[
-                MetadataResponseBroker(node_id=b.broker_id, host=b.host, port=b.port, rack=b.rack)
-                for b in brokers
-            ],
+            brokers=[_broker(context, broker) for broker in brokers],
             cluster_id=context.broker.spec.cluster_id,
             controller_id=image.controller_id,
             topics=_topics(image, wanted, errors or {}),
@@ -145,6 +144,11 @@ def _answer(
             row.topic_authorized_operations = for_topics if row.error_code == ErrorCode.NONE else NOT_ASKED
         found = _kept.answers[key] = Encoded(response.encode(version))
     return found
+
+
+def _broker(context: RequestContext, broker: BrokerInfo) -> MetadataResponseBroker:
+    host, port = address_for(context, broker)
+    return MetadataResponseBroker(node_id=broker.broker_id, host=host, port=port, rack=broker.rack)
 
 
 def _topics(

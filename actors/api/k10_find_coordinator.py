@@ -11,13 +11,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from actors.api.errors import ask_controller
+from actors.gateways import address_for
 from model.errors import ErrorCode
 from protocol.cluster_admin import CreateTopics, NewTopic
 from protocol.k10_find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
 
 if TYPE_CHECKING:
     from actors.api.dispatch import RequestContext
-    from actors.broker import Broker
 
 BATCHED_FROM = 4
 PATIENCE_ROUNDS, ROUND_S = 50, 0.1
@@ -34,9 +34,9 @@ async def handle(context: RequestContext, request: FindCoordinatorRequest) -> Fi
         await context.broker.settled()
         await ensure_topic(context, request.key_type)
     if context.api_version >= BATCHED_FROM:
-        found = [find(context.broker, request.key_type, key) for key in request.coordinator_keys]
+        found = [find(context, request.key_type, key) for key in request.coordinator_keys]
         return FindCoordinatorResponse(coordinators=found)
-    one = find(context.broker, request.key_type, request.key)
+    one = find(context, request.key_type, request.key)
     return FindCoordinatorResponse(
         error_code=one.error_code, error_message=one.error_message, node_id=one.node_id, host=one.host, port=one.port
     )
@@ -51,8 +51,9 @@ def partition_for(key: str, count: int) -> int:
     return (value & 0x7FFFFFFF) % count
 
 
-def find(broker: Broker, key_type: int, key: str) -> Coordinator:
+def find(context: RequestContext, key_type: int, key: str) -> Coordinator:
     """The coordinator's address, or the error that makes the client ask again."""
+    broker = context.broker
     none = Coordinator(key=key, node_id=-1, host="", port=-1)
     if key_type not in TOPICS:
         none.error_code = ErrorCode.INVALID_REQUEST
@@ -68,7 +69,8 @@ def find(broker: Broker, key_type: int, key: str) -> Coordinator:
         none.error_code = ErrorCode.COORDINATOR_NOT_AVAILABLE
         none.error_message = "the coordinator's partition has no leader yet; ask again"
         return none
-    return Coordinator(key=key, node_id=leader.broker_id, host=leader.host, port=leader.port)
+    host, port = address_for(context, leader)
+    return Coordinator(key=key, node_id=leader.broker_id, host=host, port=port)
 
 
 async def ensure_topic(context: RequestContext, key_type: int) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.api.k03_metadata import CLUSTER_OPERATIONS, NOT_ASKED
+from actors.gateways import address_for
 from model.errors import ErrorCode
 from protocol.k60_describe_cluster import DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse
 
 if TYPE_CHECKING:
     from actors.api.dispatch import RequestContext
+    from machines.metadata import BrokerInfo
 
 BROKER_ENDPOINTS = 1
 
@@ -35,8 +37,15 @@ def handle(context: RequestContext, request: DescribeClusterRequest) -> Describe
             CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
         ),
         brokers=[
-            DescribeClusterBroker(broker_id=b.broker_id, host=b.host, port=b.port, rack=b.rack, is_fenced=b.is_fenced)
+            _broker(context, b)
             for b in image.brokers.values()
             if request.include_fenced_brokers or not b.is_fenced
         ],
+    )
+
+
+def _broker(context: RequestContext, broker: BrokerInfo) -> DescribeClusterBroker:
+    host, port = address_for(context, broker)
+    return DescribeClusterBroker(
+        broker_id=broker.broker_id, host=host, port=port, rack=broker.rack, is_fenced=broker.is_fenced
     )
