@@ -1,0 +1,1 @@
+"""What a user writes: StreamsBuilder, KStream, KTable and the grouped and windowed steps between them."""

@@ -1,0 +1,243 @@
+"""A task: one share of a topology's partitions, with its own stores. Takes records in, emits records and changes.
+
+The test driver and the live engine run the same task. It knows no broker: records come through `add_records`, output
+goes to the collector, and somebody else decides when to commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from streams.config import StreamsConfig
+from streams.engine.collector import RecordCollector
+from streams.engine.context import TaskContext
+from streams.engine.operator import NodeContext, Process, fan_out
+from streams.engine.partition_group import PartitionGroup, RawRecord, RecordQueue, Source
+from streams.engine.punctuation import Schedule
+from streams.errors import StreamsError, TaskFailed
+from streams.records import NO_TIMESTAMP, Headers
+from streams.stores.factory import ByteMaps, build_store, memory_byte_maps
+from streams.stores.store import StateStore
+from streams.topology import ProcessorNode, SinkNode, SourceNode, Topology
+
+
+class Task:
+    """Processes records of its partitions one at a time, in order of event time."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        node_names: Iterable[str],
+        config: StreamsConfig,
+        collector: RecordCollector,
+        *,
+        task_id: str = "0_0",
+        wall_clock_ms: Callable[[], int],
+        byte_maps: ByteMaps = memory_byte_maps,
+        global_stores: Mapping[str, StateStore] | None = None,
+    ) -> None:
+        self.config = config
+        self.context = TaskContext(config, task_id, collector, wall_clock_ms)
+        self.context.stores.update(global_stores or {})
+        self.context.global_store_names = set(global_stores or ())
+        self.sources: dict[str, Source] = {}
+        self.own_stores: dict[str, StateStore] = {}
+        self._topology = topology
+        self._names = set(node_names)
+        self._queues = PartitionGroup()
+        self._build_stores(byte_maps)
+        self._bind()
+        self.context.run_inits()
+        self._stores_that_log_on_commit = [
+            store for store in self.own_stores.values() if getattr(store, "logs_on_commit", False)
+        ]
+
+    # -- building
+
+    def _build_stores(self, byte_maps: ByteMaps) -> None:
+        topology = self._topology
+        for node in topology.nodes.values():
+            if node.name not in self._names or not isinstance(node, ProcessorNode):
+                continue
+            for name in node.stores:
+                if name in self.context.stores:
+                    continue
+                builder = topology.stores.get(name) or topology.global_stores[name]
+                store = build_store(
+                    builder, self.context, byte_maps, persistent_by_default=self.config.persists_by_default
+                )
+                self.own_stores[name] = self.context.stores[name] = store
+
+    def _bind(self) -> None:
+        topology = self._topology
+        processes: dict[str, Process] = {}
+        children: dict[str, list[str]] = {name: [] for name in self._names}
+        ours = [node for node in topology.nodes.values() if node.name in self._names]
+        for node in ours:
+            for parent in node.parents:
+                children[parent].append(node.name)
+        for node in reversed(ours):
+            below = {name: processes[name] for name in children[node.name]}
+            forward = fan_out(list(below.values()))
+            if isinstance(node, SinkNode):
+                processes[node.name] = self._bind_sink(node)
+            elif isinstance(node, ProcessorNode):
+                context = NodeContext(node.name, self.context, below, tuple(node.stores))
+                processes[node.name] = self._guarded(node.name, node.operator.bind(context, forward))
+            else:
+                processes[node.name] = forward
+                self._bind_source(node, forward)
+
+    def _bind_sink(self, node: SinkNode) -> Process:
+        context, topic = self.context, node.topic
+        key, value = context.key_serde(node.key_serde, node.name), context.value_serde(node.value_serde, node.name)
+        if not isinstance(topic, str):
+            return context.collector.dynamic_sink(topic, key, value, node.partitioner, node.name)
+        real_topic = context.decorated(topic) if topic in self._topology.internal_topics else topic
+        return context.collector.sink(real_topic, key, value, node.partitioner, node.name)
+
+    def _bind_source(self, node: SourceNode, forward: Process) -> None:
+        context, config = self.context, self.config
+        key, value = context.key_serde(node.key_serde, node.name), context.value_serde(node.value_serde, node.name)
+        topics = node.topics if node.pattern is None else (node.pattern.pattern,)
+        for topic in topics:
+            is_internal = topic in self._topology.internal_topics
+            real_topic = context.decorated(topic) if is_internal else topic
+            extractor = node.timestamp_extractor
+            default = config.default_timestamp_extractor
+            if extractor is None and not is_internal and default is not StreamsConfig.default_timestamp_extractor:
+                extractor = default
+            self.sources[real_topic] = Source(
+                real_topic, key.deserializer(real_topic), value.deserializer(real_topic), extractor, forward
+            )
+
+    def _guarded(self, name: str, process: Process) -> Process:
+        """`process`, asking the app's handler about what goes wrong; as it is when the handler is the default one."""
+        handler, context = self.config.processing_exception_handler, self.context
+        if handler is StreamsConfig.processing_exception_handler:
+            return process
+
+        def guarded(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+            try:
+                process(key, value, timestamp, headers)
+            except TaskFailed:
+                raise
+            except Exception as error:
+                if handler((name, key, value, timestamp, headers), error) == "fail":
+                    raise TaskFailed(self._message(name)) from error
+                context.dropped_records += 1
+
+        return guarded
+
+    # -- input
+
+    def assign(self, topic: str, partition: int, *, source: str | None = None) -> None:
+        """Take records of this partition from now on; `source` names the pattern that matched the topic."""
+        context = self.context
+
+        def on_dropped() -> None:
+            context.dropped_records += 1
+
+        self._queues.add_queue(RecordQueue(self.sources[source or topic], partition, self.config, on_dropped))
+
+    def add_records(self, topic: str, partition: int, records: Iterable[RawRecord]) -> None:
+        self._queues.add_records(topic, partition, records)
+
+    def buffered(self, topic: str, partition: int) -> int:
+        return self._queues.buffered(topic, partition)
+
+    @property
+    def has_records(self) -> bool:
+        return self._queues.has_records
+
+    # -- processing
+
+    def process_one(self) -> bool:
+        """Process the record whose turn it is; False when there is none."""
+        queue = self._queues.next_queue()
+        if queue is None:
+            return False
+        timestamp, offset, key, value, headers = queue.poll()
+        self._queues.put_back(queue)
+        context = self.context
+        if timestamp > context.stream_time:
+            context.stream_time = timestamp
+        self.process(queue.source, queue.partition, offset, timestamp, key, value, headers)
+        return True
+
+    def process(
+        self, source: Source, partition: int, offset: int, timestamp: int, key: Any, value: Any, headers: Headers
+    ) -> None:
+        """Run one record that was read already through the topology."""
+        context = self.context
+        context.topic, context.partition, context.offset = source.topic, partition, offset
+        context.timestamp, context.headers = timestamp, headers
+        try:
+            source.process(key, value, timestamp, headers)
+        except TaskFailed:
+            raise
+        except Exception as error:
+            raise TaskFailed(self._message(failing_node(error.__traceback__))) from error
+
+    def _message(self, node: str) -> str:
+        context = self.context
+        return (
+            f"task {context.task_id} failed in processor {node} at record "
+            f"{context.topic}-{context.partition}@{context.offset}"
+        )
+
+    def punctuate_stream_time(self) -> bool:
+        """Call back whatever is due by stream time."""
+        context = self.context
+        if context.stream_time == NO_TIMESTAMP or not context.stream_time_punctuations:
+            return False
+        return context.stream_time_punctuations.run_due(context.stream_time, self._punctuate)
+
+    def punctuate_wall_clock(self) -> bool:
+        """Call back whatever is due by the clock on the wall."""
+        context = self.context
+        if not context.wall_clock_punctuations:
+            return False
+        return context.wall_clock_punctuations.run_due(context.wall_clock_ms(), self._punctuate)
+
+    def _punctuate(self, schedule: Schedule, now: int) -> None:
+        context = self.context
+        context.topic, context.partition, context.offset = "", -1, -1
+        context.timestamp, context.headers = now, ()
+        try:
+            schedule.callback(now)
+        except StreamsError:
+            raise
+        except Exception as error:
+            raise TaskFailed(f"task {context.task_id} failed in a punctuation of {schedule.node} at {now}") from error
+
+    # -- output
+
+    def commit_buffers(self) -> None:
+        """Log the changes of stores that only log when a task commits."""
+        for store in self._stores_that_log_on_commit:
+            store.commit()
+
+    def commit(self) -> None:
+        """Write every store back. The caller then commits offsets."""
+        for store in self.own_stores.values():
+            store.commit()
+        self.context.is_commit_requested = False
+
+    def close(self) -> None:
+        self.context.run_closes()
+        self.context.stream_time_punctuations.clear()
+        self.context.wall_clock_punctuations.clear()
+        for store in self.own_stores.values():
+            store.close()
+
+
+def failing_node(traceback: TracebackType | None) -> str:
+    """The node whose function was running: operators keep its name in a local `_node`."""
+    name = "?"
+    while traceback is not None:
+        name = traceback.tb_frame.f_locals.get("_node", name)
+        traceback = traceback.tb_next
+    return name

@@ -1,0 +1,80 @@
+"""From a description to a store: which class, and where its bytes lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streams.stores.builder import StoreBuilder, StoreKind
+from streams.stores.byte_map import ByteMap, MemoryByteMap
+from streams.stores.change_buffer import ChangeBuffer
+from streams.stores.join_buffers import OuterJoinStore, StreamBuffer
+from streams.stores.key_value import MemoryKeyValueStore, PersistentKeyValueStore
+from streams.stores.session import SessionStore
+from streams.stores.session_bytes import MemorySessionBytes, PersistentSessionBytes
+from streams.stores.store import StateStore, StoreContext
+from streams.stores.versioned import VersionedKeyValueStore
+from streams.stores.window import WindowStore
+from streams.stores.window_bytes import MemoryWindowBytes, PersistentWindowBytes, segment_interval_ms
+
+ByteMaps = Callable[[str], ByteMap]
+"""Opens the ordered map of bytes of the persistent store of that name."""
+
+
+def memory_byte_maps(_store_name: str) -> ByteMap:
+    """For tests: persistent stores behave as such and forget everything with the process."""
+    return MemoryByteMap()
+
+
+def build_store(
+    builder: StoreBuilder, context: StoreContext, byte_maps: ByteMaps, *, persistent_by_default: bool
+) -> StateStore:
+    """The store that `builder` describes, empty or as its files left it."""
+    supplier = builder.supplier
+    is_persistent = persistent_by_default if supplier.is_persistent is None else supplier.is_persistent
+    kind = supplier.kind
+    if kind in (StoreKind.KEY_VALUE, StoreKind.TIMESTAMPED_KEY_VALUE):
+        if is_persistent:
+            return PersistentKeyValueStore(builder, context, byte_maps(builder.name))
+        return MemoryKeyValueStore(builder, context)
+    if kind in (StoreKind.WINDOW, StoreKind.TIMESTAMPED_WINDOW):
+        return _window_store(builder, context, byte_maps, is_persistent)
+    if kind is StoreKind.SESSION:
+        return _session_store(builder, context, byte_maps, is_persistent)
+    if kind is StoreKind.VERSIONED:
+        return VersionedKeyValueStore(builder, context)
+    if kind is StoreKind.OUTER_JOIN:
+        return OuterJoinStore(builder, context, byte_maps(builder.name) if is_persistent else MemoryByteMap())
+    if kind is StoreKind.SUPPRESS:
+        return ChangeBuffer(builder, context)
+    return StreamBuffer(builder, context)
+
+
+def _window_store(builder: StoreBuilder, context: StoreContext, byte_maps: ByteMaps, is_persistent: bool) -> StateStore:
+    supplier = builder.supplier
+    if not is_persistent:
+        retention_ms = supplier.retention_ms + (1 if supplier.is_time_ordered else 0)  # as the persistent ones do
+        memory = MemoryWindowBytes(retention_ms, supplier.retain_duplicates, context)
+        return WindowStore(builder, context, memory, False)
+    persistent = PersistentWindowBytes(
+        byte_maps(builder.name),
+        supplier.retention_ms,
+        supplier.segment_interval_ms or segment_interval_ms(supplier.retention_ms),
+        supplier.retain_duplicates,
+        supplier.is_time_ordered,
+        context,
+    )
+    return WindowStore(builder, context, persistent, True)
+
+
+def _session_store(
+    builder: StoreBuilder, context: StoreContext, byte_maps: ByteMaps, is_persistent: bool
+) -> StateStore:
+    supplier = builder.supplier
+    interval_ms = supplier.segment_interval_ms or segment_interval_ms(supplier.retention_ms)
+    if not is_persistent:
+        memory = MemorySessionBytes(supplier.retention_ms, interval_ms if supplier.is_time_ordered else 0, context)
+        return SessionStore(builder, context, memory, False)
+    persistent = PersistentSessionBytes(
+        byte_maps(builder.name), supplier.retention_ms, interval_ms, supplier.is_time_ordered, context
+    )
+    return SessionStore(builder, context, persistent, True)

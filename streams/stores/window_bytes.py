@@ -1,0 +1,298 @@
+"""Windows of bytes, the layer below `WindowStore`: when they expire and in which order they come back.
+
+In memory a window is gone once its start is `retention` behind the latest start seen; a scan goes by time, then key.
+Persistent windows lie in segments of time that expire as a whole; a scan goes by segment, then key, then time.
+Both hide windows past retention from readers.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
+from typing import Protocol
+
+from streams.stores.byte_map import ByteMap
+from streams.stores.store import StoreContext
+
+WindowEntry = tuple[bytes, int, bytes]
+"""key, window start, value"""
+
+_LONG = struct.Struct(">q")
+_INT = struct.Struct(">i")
+_TAIL = struct.Struct(">qi")
+NO_TIME = -1
+
+
+class WindowBytes(Protocol):
+    """Windows that start at a time each; with duplicates every put is an entry of its own."""
+
+    def put(self, key: bytes, value: bytes | None, start: int) -> None: ...
+
+    def get(self, key: bytes, start: int) -> bytes | None: ...
+
+    def fetch(self, key: bytes, low: int, high: int, reverse: bool) -> Iterator[WindowEntry]: ...
+
+    def fetch_range(
+        self, low_key: bytes | None, high_key: bytes | None, low: int, high: int, reverse: bool
+    ) -> Iterator[WindowEntry]: ...
+
+    def all(self, reverse: bool) -> Iterator[WindowEntry]: ...
+
+    def commit(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class MemoryWindowBytes:
+    """Per key a sorted list of starts; per start the keys that have it, to expire by time."""
+
+    def __init__(self, retention_ms: int, retain_duplicates: bool, context: StoreContext) -> None:
+        self._retention_ms = retention_ms
+        self._retain_duplicates = retain_duplicates
+        self._context = context
+        self._latest = NO_TIME
+        self._sequence = 0
+        self._windows: dict[bytes, dict[int, list[tuple[int, bytes]]]] = {}
+        self._starts_of: dict[bytes, list[int]] = {}
+        self._keys_at: dict[int, dict[bytes, None]] = {}
+        self._starts: list[int] = []
+
+    def put(self, key: bytes, value: bytes | None, start: int) -> None:
+        self._expire()
+        self._latest = max(self._latest, start)
+        if start <= self._latest - self._retention_ms:
+            self._context.dropped_records += 1
+        elif value is not None:
+            if self._retain_duplicates:
+                self._sequence = (self._sequence + 1) & 0x7FFFFFFF
+            self._insert(key, value, start)
+        elif not self._retain_duplicates:
+            self._remove(key, start)
+
+    def _insert(self, key: bytes, value: bytes, start: int) -> None:
+        windows = self._windows.setdefault(key, {})
+        entries = windows.get(start)
+        if entries is None:
+            windows[start] = [(self._sequence, value)]
+            insort(self._starts_of.setdefault(key, []), start)
+            keys = self._keys_at.get(start)
+            if keys is None:
+                self._keys_at[start] = {key: None}
+                insort(self._starts, start)
+            else:
+                keys[key] = None
+        elif self._retain_duplicates:
+            entries.append((self._sequence, value))
+        else:
+            entries[0] = (self._sequence, value)
+
+    def _remove(self, key: bytes, start: int) -> None:
+        windows = self._windows.get(key)
+        if windows is None or windows.pop(start, None) is None:
+            return
+        starts = self._starts_of[key]
+        del starts[bisect_left(starts, start)]
+        if not starts:
+            del self._windows[key], self._starts_of[key]
+        keys = self._keys_at[start]
+        del keys[key]
+        if not keys:
+            del self._keys_at[start]
+            del self._starts[bisect_left(self._starts, start)]
+
+    def _expire(self) -> None:
+        oldest_live = max(0, self._latest - self._retention_ms + 1)
+        if not self._starts or self._starts[0] >= oldest_live:
+            return
+        stop = bisect_left(self._starts, oldest_live)
+        for start in self._starts[:stop]:
+            for key in self._keys_at.pop(start):
+                windows, starts = self._windows[key], self._starts_of[key]
+                del windows[start]
+                del starts[bisect_left(starts, start)]
+                if not starts:
+                    del self._windows[key], self._starts_of[key]
+        del self._starts[:stop]
+
+    def _oldest(self, low: int) -> int:
+        return max(low, self._latest - self._retention_ms + 1)
+
+    def get(self, key: bytes, start: int) -> bytes | None:
+        if start <= self._latest - self._retention_ms:
+            return None
+        entries = self._windows.get(key, {}).get(start)
+        return entries[0][1] if entries else None
+
+    def fetch(self, key: bytes, low: int, high: int, reverse: bool) -> Iterator[WindowEntry]:
+        self._expire()
+        starts = self._starts_of.get(key)
+        if starts is None:
+            return iter(())
+        found = starts[bisect_left(starts, self._oldest(low)) : bisect_right(starts, high)]
+        windows = self._windows[key]
+        entries = [(key, start, value) for start in found for _, value in windows[start]]
+        return reversed(entries) if reverse else iter(entries)
+
+    def fetch_range(
+        self, low_key: bytes | None, high_key: bytes | None, low: int, high: int, reverse: bool
+    ) -> Iterator[WindowEntry]:
+        self._expire()
+        found = self._starts[bisect_left(self._starts, self._oldest(low)) : bisect_right(self._starts, high)]
+        entries: list[WindowEntry] = []
+        for start in found:
+            at_start = [
+                (key + (_INT.pack(sequence) if self._retain_duplicates else b""), key, value)
+                for key in self._keys_at[start]
+                if (low_key is None or key >= low_key) and (high_key is None or key <= high_key)
+                for sequence, value in self._windows[key][start]
+            ]
+            at_start.sort()
+            entries += [(key, start, value) for _, key, value in at_start]
+        return reversed(entries) if reverse else iter(entries)
+
+    def all(self, reverse: bool) -> Iterator[WindowEntry]:
+        return self.fetch_range(None, None, 0, self._starts[-1] if self._starts else 0, reverse)
+
+    def commit(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        self.__init__(self._retention_ms, self._retain_duplicates, self._context)  # type: ignore[misc]
+
+
+def segment_interval_ms(retention_ms: int) -> int:
+    """Kafka's default length of a segment of windows or sessions."""
+    return max(retention_ms // 2, 60_000)
+
+
+class PersistentWindowBytes:
+    """Entries `segment ‖ key ‖ start ‖ sequence` in an ordered map.
+
+    A time-ordered store, for emit-on-close, also writes an index `segment ‖ start ‖ key ‖ sequence`, and scans by that.
+    """
+
+    def __init__(
+        self,
+        byte_map: ByteMap,
+        retention_ms: int,
+        interval_ms: int,
+        retain_duplicates: bool,
+        is_time_ordered: bool,
+        context: StoreContext,
+    ) -> None:
+        self._bytes = byte_map
+        self._retention_ms = retention_ms
+        self._interval_ms = interval_ms
+        self._retain_duplicates = retain_duplicates
+        self._is_time_ordered = is_time_ordered
+        self._context = context
+        self._latest = NO_TIME
+        self._sequence = 0
+        self._segments: list[int] = []
+
+    def _segment(self, time: int) -> int:
+        return int(time / self._interval_ms) if time < 0 else time // self._interval_ms
+
+    def put(self, key: bytes, value: bytes | None, start: int) -> None:
+        if self._retain_duplicates:
+            if value is None:
+                return
+            self._sequence = (self._sequence + 1) & 0x7FFFFFFF
+        self._latest = max(self._latest, start)
+        segment = self._segment(start)
+        if segment < self._segment(self._latest - self._retention_ms):
+            self._context.dropped_records += 1
+            return
+        if segment not in self._segments:
+            insort(self._segments, segment)
+        self._drop_expired_segments()
+        prefix = _LONG.pack(segment)
+        tail = _TAIL.pack(start, self._sequence)
+        place = b"\x00" + prefix + key + tail
+        index = b"\x01" + prefix + _LONG.pack(start) + key + tail[8:]
+        if value is None:
+            self._bytes.delete(place)
+        else:
+            self._bytes.put(place, value)
+        if self._is_time_ordered:
+            if value is None:
+                self._bytes.delete(index)
+            else:
+                self._bytes.put(index, b"")
+
+    def _drop_expired_segments(self) -> None:
+        oldest = self._segment(self._latest - self._retention_ms)
+        while self._segments and self._segments[0] < oldest:
+            segment = self._segments.pop(0)
+            for space in (b"\x00", b"\x01"):
+                self._bytes.delete_range(space + _LONG.pack(segment), space + _LONG.pack(segment + 1))
+
+    def _oldest(self, low: int) -> int:
+        return max(low, self._latest - self._retention_ms + (0 if self._is_time_ordered else 1))
+
+    def get(self, key: bytes, start: int) -> bytes | None:
+        if start < self._oldest(start):
+            return None
+        return self._bytes.get(b"\x00" + _LONG.pack(self._segment(start)) + key + _TAIL.pack(start, self._sequence))
+
+    def _segments_between(self, low: int, high: int, reverse: bool) -> list[int]:
+        first, last = self._segment(low), self._segment(high)
+        found = [segment for segment in self._segments if first <= segment <= last]
+        return found[::-1] if reverse else found
+
+    def fetch(self, key: bytes, low: int, high: int, reverse: bool) -> Iterator[WindowEntry]:
+        low = self._oldest(low)
+        size = 9 + len(key) + 12
+        for segment in self._segments_between(low, high, reverse) if high >= low else ():
+            prefix = b"\x00" + _LONG.pack(segment) + key
+            bottom, top = prefix + _TAIL.pack(max(low, 0), 0), prefix + _TAIL.pack(high, 0x7FFFFFFF) + b"\x00"
+            for place, value in self._bytes.scan(bottom, top, reverse=reverse):
+                if len(place) == size:
+                    yield key, _LONG.unpack(place[-12:-4])[0], value
+
+    def fetch_range(
+        self, low_key: bytes | None, high_key: bytes | None, low: int, high: int, reverse: bool
+    ) -> Iterator[WindowEntry]:
+        low = self._oldest(low)
+        if high < low:
+            return
+        if self._is_time_ordered:
+            yield from self._fetch_by_time(low_key, high_key, low, high, reverse)
+            return
+        for segment in self._segments_between(low, high, reverse):
+            prefix = b"\x00" + _LONG.pack(segment)
+            bottom = prefix + (low_key or b"")
+            top = b"\x00" + _LONG.pack(segment + 1) if high_key is None else prefix + high_key + b"\xff" * 13
+            for place, value in self._bytes.scan(bottom, top, reverse=reverse):
+                key, start = place[9:-12], _LONG.unpack(place[-12:-4])[0]
+                if (
+                    low <= start <= high
+                    and (low_key is None or key >= low_key)
+                    and (high_key is None or key <= high_key)
+                ):
+                    yield key, start, value
+
+    def _fetch_by_time(
+        self, low_key: bytes | None, high_key: bytes | None, low: int, high: int, reverse: bool
+    ) -> Iterator[WindowEntry]:
+        for segment in self._segments_between(low, high, reverse):
+            prefix = b"\x01" + _LONG.pack(segment)
+            bottom, top = prefix + _LONG.pack(max(low, 0)), prefix + _LONG.pack(high) + b"\xff" * 64
+            for place, _ in self._bytes.scan(bottom, top, reverse=reverse):
+                start, key = _LONG.unpack(place[9:17])[0], place[17:-4]
+                if start <= high and (low_key is None or key >= low_key) and (high_key is None or key <= high_key):
+                    value = self._bytes.get(b"\x00" + place[1:9] + key + place[9:17] + place[-4:])
+                    if value is not None:
+                        yield key, start, value
+
+    def all(self, reverse: bool) -> Iterator[WindowEntry]:
+        last = self._segments[-1] * self._interval_ms + self._interval_ms if self._segments else 0
+        return self.fetch_range(None, None, 0, last, reverse)
+
+    def commit(self) -> None:
+        """Writes went through already."""
+
+    def close(self) -> None:
+        self._bytes.flush()
+        self._bytes.close()

@@ -1,0 +1,265 @@
+"""TopologyTestDriver: a topology without a broker, on the same task that runs on a cluster.
+
+    with TopologyTestDriver(builder.build()) as driver:
+        lines = driver.create_input_topic("lines", value=STRING)
+        counts = driver.create_output_topic("counts", key=STRING, value=LONG)
+        lines.pipe(value="to be or not to be", timestamp=0)
+        assert counts.read_key_values() == [("to", 1), ("be", 1), ...]
+
+Every topic has one partition. Each record is processed, through internal topics too, before the next is piped.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from streams.config import StreamsConfig, log_and_continue
+from streams.driver_topics import TestInputTopic, TestOutputTopic
+from streams.engine.collector import ProducedRecord
+from streams.engine.operator import Process
+from streams.engine.task import Task
+from streams.errors import StreamsError
+from streams.records import NO_TIMESTAMP, Headers, RecordMetadata
+from streams.serdes import Serde
+from streams.stores.factory import ByteMaps, memory_byte_maps
+from streams.stores.store import ChangeWriter, StateStore
+from streams.topology import SourceNode, Topology
+from streams.windows import Duration, to_ms
+
+
+class ListCollector:
+    """Keeps what a task produces, in order."""
+
+    def __init__(self) -> None:
+        self.records: list[ProducedRecord] = []
+        self.context: Any = None
+
+    def sink(self, topic: str, key: Serde[Any], value: Serde[Any], partitioner: Any, node: str) -> Process:
+        key_bytes, value_bytes, append = key.serializer(topic), value.serializer(topic), self.records.append
+
+        def send(k: Any, v: Any, timestamp: int, headers: Headers, _node: str = node) -> None:
+            append(ProducedRecord(topic, key_bytes(k), value_bytes(v), timestamp, headers))
+
+        return send
+
+    def dynamic_sink(self, extractor: Any, key: Serde[Any], value: Serde[Any], partitioner: Any, node: str) -> Process:
+        sinks: dict[str, Process] = {}
+
+        def send(k: Any, v: Any, timestamp: int, headers: Headers, _node: str = node) -> None:
+            context = self.context
+            topic = extractor(k, v, RecordMetadata(context.topic, context.partition, context.offset))
+            sink = sinks.get(topic)
+            if sink is None:
+                sink = sinks[topic] = self.sink(topic, key, value, partitioner, node)
+            sink(k, v, timestamp, headers)
+
+        return send
+
+    def change_writer(self, store_name: str, topic: str) -> ChangeWriter:
+        append = self.records.append
+
+        def write(key: bytes, value: bytes | None, timestamp: int | None, headers: Headers) -> None:
+            append(ProducedRecord(topic, key, value, None if timestamp == NO_TIMESTAMP else timestamp, headers, 0))
+
+        return write
+
+    def send(self, record: ProducedRecord) -> None:
+        self.records.append(record)
+
+    def drain(self) -> list[ProducedRecord]:
+        records = self.records[:]
+        self.records.clear()
+        return records
+
+
+class TopologyTestDriver:
+    """Pipe records in, read records out, move the clocks, look into stores."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        config: Mapping[str, Any] | StreamsConfig | None = None,
+        *,
+        initial_wall_clock_ms: int | None = None,
+        byte_maps: ByteMaps = memory_byte_maps,
+    ) -> None:
+        self.config = StreamsConfig.of(
+            config, application_id="test-driver-app", emit_interval_ms=0, outer_join_emit_interval_ms=0
+        )
+        self._now_ms = int(time.time() * 1000) if initial_wall_clock_ms is None else initial_wall_clock_ms
+        self._collector = ListCollector()
+        self._outputs: dict[str, deque[ProducedRecord]] = {}
+        self._offsets: dict[str, int] = {}
+        groups = topology.subtopologies().values()
+        global_names = [name for group in groups if topology.is_global_group(group) for name in group]
+        local_names = [name for group in groups if not topology.is_global_group(group) for name in group]
+        self._global_task: Task | None = None
+        if global_names:
+            global_config = StreamsConfig.of(
+                {**vars(self.config), "deserialization_exception_handler": log_and_continue}
+            )
+            self._global_task = self._task(topology, global_names, global_config, byte_maps, {})
+        global_stores = {} if self._global_task is None else self._global_task.own_stores
+        self._task_ = self._task(topology, local_names, self.config, byte_maps, global_stores)
+        self._collector.context = self._task_.context
+        self._patterns: dict[str, re.Pattern[str]] = {
+            node.pattern.pattern: node.pattern
+            for node in topology.nodes.values()
+            if isinstance(node, SourceNode) and node.pattern is not None
+        }
+
+    def _task(
+        self,
+        topology: Topology,
+        names: Iterable[str],
+        config: StreamsConfig,
+        byte_maps: ByteMaps,
+        global_stores: Mapping[str, StateStore],
+    ) -> Task:
+        task = Task(
+            topology,
+            names,
+            config,
+            self._collector,
+            wall_clock_ms=lambda: self._now_ms,
+            byte_maps=byte_maps,
+            global_stores=global_stores,
+        )
+        for topic in task.sources:
+            task.assign(topic, 0)
+        return task
+
+    # -- topics
+
+    def create_input_topic(
+        self,
+        topic: str,
+        *,
+        key: Serde[Any] | None = None,
+        value: Serde[Any] | None = None,
+        start_timestamp: int | None = None,
+        auto_advance: Duration = 0,
+    ) -> TestInputTopic:
+        """Records without a timestamp get `start_timestamp` (the wall clock's time of now), moved on by
+        `auto_advance` after each."""
+        start = self._now_ms if start_timestamp is None else start_timestamp
+        return TestInputTopic(self, topic, key, value, start, to_ms(auto_advance))
+
+    def create_output_topic(
+        self, topic: str, *, key: Serde[Any] | None = None, value: Serde[Any] | None = None
+    ) -> TestOutputTopic:
+        return TestOutputTopic(self, topic, key, value)
+
+    def produced_topic_names(self) -> set[str]:
+        """Every topic written to so far, changelogs and repartition topics too, under their real names."""
+        return set(self._outputs)
+
+    def output(self, topic: str) -> deque[ProducedRecord]:
+        """What was produced to `topic` and not read yet, as bytes."""
+        return self._outputs.setdefault(topic, deque())
+
+    # -- input
+
+    def pipe_record(
+        self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers = ()
+    ) -> None:
+        """Pipe one record and process all that follows from it. Raises TaskFailed when that fails."""
+        source = self._source_of(topic)
+        task = self._global_task
+        is_global = task is not None and topic in task.sources
+        if source is None and not is_global:
+            raise StreamsError(f"unknown topic: {topic}")
+        if source is not None:
+            self._enqueue(source, key, value, timestamp, headers)
+            self._complete()
+        if is_global:
+            self._update_global(topic, key, value, timestamp, headers)
+
+    def _source_of(self, topic: str) -> str | None:
+        if topic in self._task_.sources:
+            return topic
+        for name, pattern in self._patterns.items():
+            if pattern.fullmatch(topic):
+                return name
+        return None
+
+    def _offset(self, topic: str) -> int:
+        offset = self._offsets.get(topic, 0)
+        self._offsets[topic] = offset + 1
+        return offset
+
+    def _enqueue(self, source: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers) -> None:
+        self._task_.add_records(source, 0, ((self._offset(source), timestamp, key, value, headers),))
+
+    def _update_global(
+        self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers
+    ) -> None:
+        assert self._global_task is not None
+        self._global_task.add_records(topic, 0, ((self._offset(topic), timestamp, key, value, headers),))
+        while self._global_task.process_one():
+            pass
+
+    def _complete(self) -> None:
+        self._capture()
+        task = self._task_
+        while task.process_one():
+            task.punctuate_stream_time()
+            task.commit_buffers()
+            self._capture()
+
+    def _capture(self) -> None:
+        for record in self._collector.drain():
+            topic = record.topic
+            self.output(topic).append(record)
+            timestamp = NO_TIMESTAMP if record.timestamp is None else record.timestamp
+            source = self._source_of(topic)
+            if source is not None:
+                self._enqueue(source, record.key, record.value, timestamp, record.headers)
+            if self._global_task is not None and topic in self._global_task.sources:
+                self._update_global(topic, record.key, record.value, timestamp, record.headers)
+
+    # -- clocks
+
+    @property
+    def wall_clock_ms(self) -> int:
+        return self._now_ms
+
+    def advance_wall_clock_time(self, advance: Duration) -> None:
+        """Move the wall clock, which fires the punctuations that are due."""
+        self._now_ms += to_ms(advance)
+        self._task_.punctuate_wall_clock()
+        self._task_.commit_buffers()
+        self._complete()
+
+    # -- inside
+
+    def get_state_store(self, name: str) -> Any:
+        """The store of that name, None when there is none."""
+        return self._task_.context.stores.get(name)
+
+    def get_all_state_stores(self) -> dict[str, StateStore]:
+        return dict(self._task_.context.stores)
+
+    @property
+    def dropped_records(self) -> int:
+        """Records dropped so far: late ones, null keys, unreadable ones."""
+        dropped = self._task_.context.dropped_records
+        return dropped + (0 if self._global_task is None else self._global_task.context.dropped_records)
+
+    def close(self) -> None:
+        self._task_.close()
+        if self._global_task is not None:
+            self._global_task.close()
+
+    def __enter__(self) -> TopologyTestDriver:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
