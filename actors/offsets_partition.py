@@ -130,7 +130,7 @@ class OffsetsPartition(Actor):
                     for record in decode(data, header):
                         self._group(record.group_id).apply(record.key, record.value, producer_id)
                 self._position = header.next_offset
-            self.tell(self.path, Load(self._number))
+            self.schedule(0, Load(self._number))  # others have their turn between two slices
         elif self.replica.high_watermark < self._goal:
             # What is not yet on every replica in sync may still be lost: nobody is shown it until it can't be.
             self.replica.waiters.add(self._on_advance)

@@ -40,7 +40,16 @@ class Committer:
 
     def _run(self) -> None:
         consumer = Consumer(
-            {"bootstrap.servers": self.bootstrap, "group.id": self.group, "enable.auto.commit": False, "log_level": 0}
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": self.group,
+                "enable.auto.commit": False,
+                "retry.backoff.ms": 20,
+                "retry.backoff.max.ms": 100,
+                "reconnect.backoff.ms": 10,
+                "reconnect.backoff.max.ms": 100,
+                "log_level": 0,
+            }
         )
         consumer.subscribe([self.partition.topic])
         while not consumer.assignment() and not self._is_over.is_set():
@@ -49,9 +58,7 @@ class Committer:
         while not self._is_over.is_set():
             offset += 1
             try:
-                consumer.commit(
-                    offsets=[TopicPartition(self.partition.topic, 0, offset)], asynchronous=False
-                )
+                consumer.commit(offsets=[TopicPartition(self.partition.topic, 0, offset)], asynchronous=False)
                 self.acked.append((time.monotonic(), offset))
             except KafkaException as error:
                 self.failures.append(str(error.args[0]))
@@ -84,7 +91,11 @@ def committed(cluster: Cluster, group: str, topic: str) -> int:
 
 @pytest.mark.timeout(300)
 def test_commits_go_on_after_every_kill(own_cluster: Cluster, topic: str) -> None:
-    """p99 of kill -9 → next successful commit is to stay under 500 ms on a machine that has nothing else to do."""
+    """The time to the next successful commit is printed; what is asserted of it holds on a busy machine, too.
+
+    The client's own backoffs are set low. With its defaults it may ask the dead broker for the coordinator and
+    reconnect to it later and later, whatever the others could tell it.
+    """
     cluster, group = own_cluster, f"g-{topic}"
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0})
     admin.create_topics([NewTopic(topic, 1, 3)])[topic].result(30)
@@ -106,7 +117,7 @@ def test_commits_go_on_after_every_kill(own_cluster: Cluster, topic: str) -> Non
         committer.stop()
     print("kill -> next commit, ms:", sorted(round(gap * 1000) for gap in gaps), committer.failures[:3])
     assert committed(cluster, group, topic) == committer.acked[-1][1]
-    assert sorted(gaps)[KILLS // 2] < 1.0, gaps
+    assert sorted(gaps)[KILLS // 2] < 0.5, gaps
 
 
 def has_full_isr(admin: AdminClient, group: str) -> bool:

@@ -203,3 +203,19 @@ def test_a_stop_with_nobody_alive_ends_at_once() -> None:
     for number in (1, 2, 3):
         cluster.die(number)
     assert cluster.do(StopRequested()) == [AllStopped()]
+
+
+def test_the_view_is_told_again_every_second_for_whoever_has_missed_it() -> None:
+    cluster = a_running_cluster()
+    last = cluster.watch.view()
+    effects: list[Effect] = []
+    for _ in range(watch.VIEW_AGAIN_MS // watch.TICK_MS):
+        cluster.now_ms += watch.TICK_MS
+        effects += cluster.watch.step(Tick(), cluster.now_ms)
+    assert effects.count(Announce(last)) == 1
+
+
+def test_a_hello_that_is_repeated_is_no_news() -> None:
+    cluster = a_running_cluster()
+    hello = BrokerHello(1, cluster.watch.brokers[1].incarnation, 0, "data-1", "control-1")
+    assert cluster.watch.step(hello, cluster.now_ms) == []

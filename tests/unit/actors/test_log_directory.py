@@ -178,3 +178,46 @@ def test_topic_ids_are_written_once(tmp_path):
         assert read_topic_id(path.parent, OsDisk()) == TOPIC_ID
 
     run(scenario)
+
+
+def test_checkpoints_of_a_deleted_log_do_not_vouch_for_the_next_of_its_name(tmp_path):
+    async def scenario():
+        stage = Stage(tmp_path)
+        log = stage.host().log
+        append(log, a_batch(6))
+        for kind in (HIGH_WATERMARKS, RECOVERY_POINTS, LOG_STARTS):
+            await stage.logs.checkpoint(kind, {HERE: 5})
+        log.delete()
+        stage.logs.forget(HERE)
+        append(stage.host().log, a_batch(2))
+        again = Stage(tmp_path)  # killed before any round of checkpoints
+        assert all(HERE not in again.logs.known[kind] for kind in (HIGH_WATERMARKS, RECOVERY_POINTS, LOG_STARTS))
+        assert again.host().log.recovery_point == 0
+
+    run(scenario)
+
+
+def test_what_is_about_to_be_cut_is_no_longer_called_durable(tmp_path):
+    async def scenario():
+        stage = Stage(tmp_path)
+        append(stage.host().log, a_batch(6))
+        await stage.logs.checkpoint(RECOVERY_POINTS, {HERE: 6})
+        stage.logs.lower_recovery_point(HERE, 8)
+        assert Stage(tmp_path).logs.known[RECOVERY_POINTS] == {HERE: 6}
+        stage.logs.lower_recovery_point(HERE, 4)
+        assert Stage(tmp_path).logs.known[RECOVERY_POINTS] == {HERE: 4}
+
+    run(scenario)
+
+
+def test_a_clean_stop_cannot_speak_for_logs_that_were_never_opened(tmp_path, opened, monkeypatch):
+    boot(monkeypatch, "one")
+
+    async def scenario():
+        append(Stage(tmp_path).host().log, a_batch(6))  # killed
+        await Stage(tmp_path).close()  # stopped before the controller told it what it hosts
+        opened.clear()
+        assert Stage(tmp_path).host().log.recovery_point == 0
+        assert opened == [(False, TRUST_ALL)]
+
+    run(scenario)

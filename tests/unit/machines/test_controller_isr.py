@@ -60,3 +60,9 @@ def test_a_topic_made_anew_does_not_listen_to_the_old_one(controller):
     controller.create("t", (1, 2, 3))
     assert controller.image.topics["t"].topic_id != old_id
     assert controller.propose_isr((1, 2), topic_id=old_id).error == ErrorCode.UNKNOWN_TOPIC_ID
+
+
+def test_what_is_proposed_again_voids_what_was_proposed_before(controller):
+    same = controller.propose_isr((1, 2, 3))
+    assert (same.error, same.isr, same.partition_epoch) == (0, (1, 2, 3), 1)
+    assert controller.propose_isr((1, 2), partition_epoch=0).error == ErrorCode.INVALID_UPDATE_VERSION

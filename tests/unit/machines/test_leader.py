@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from machines.leader import RETRANSMIT_AFTER_MS, LeaderMachine
+from machines.leader import LEAD_AGAIN_MS, RETRANSMIT_AFTER_MS, LeaderMachine
 from machines.leader_events import (
     Acknowledge,
     AdvanceHighWatermark,
@@ -21,6 +21,7 @@ from machines.leader_events import (
     Push,
     Pushed,
     SendDiverged,
+    SendLead,
     SendStartAt,
     TimerFired,
 )
@@ -213,3 +214,45 @@ def test_metadata_of_the_same_partition_epoch_does_not_void_a_proposal() -> None
     leader = a_leader_that_proposed_to_grow()
     leader.step(IsrCommitted((1, 2), (1, 2, 3), 7))
     assert not acks_without_broker_3(leader)
+
+
+def test_a_retry_is_acknowledged_as_soon_as_its_own_batch_is_committed() -> None:
+    leader = a_leader()
+    leader.step(Appended(11))
+    leader.step(AwaitCommit(11, "first"))
+    leader.step(Appended(12))
+    leader.step(AwaitCommit(12, "second"))
+    leader.step(AwaitCommit(11, "first again"))
+    leader.step(FollowerReplicated(2, 11))
+    acknowledged = [e.token for e in leader.step(FollowerReplicated(3, 11)) if isinstance(e, Acknowledge)]
+    assert acknowledged == ["first", "first again"]
+
+
+def test_followers_that_did_not_hear_that_we_lead_are_told_again() -> None:
+    leader = a_leader(following=(2,))
+    leader.now_ms = LEAD_AGAIN_MS
+    assert SendLead(3) in leader.step(TimerFired())
+    assert not leader.machine.is_quiet
+    assert SendLead(3) not in leader.step(TimerFired()), "not at every turn"
+
+
+def test_a_dead_follower_is_not_told_that_we_lead() -> None:
+    leader = a_leader(following=(2,), isr=(1, 2))
+    leader.step(FollowerGone(3))
+    leader.now_ms = LEAD_AGAIN_MS
+    assert SendLead(3) not in leader.step(TimerFired())
+    assert leader.machine.is_quiet
+
+
+def test_a_question_that_comes_late_does_not_take_the_place_of_the_newer_one() -> None:
+    leader = a_leader()
+    leader.step(Followed(2, 1, 10, 4, (4, 10), attempt=2))
+    assert leader.step(Followed(2, 1, 3, 4, (4, 10), attempt=1)) == []
+    assert leader.step(Appended(11))[0] == Push(2, 10, 1 << 20, attempt=2)
+
+
+def test_after_a_crash_every_replica_is_at_stake_until_our_isr_is_confirmed() -> None:
+    leader = a_leader(isr=(1, 2), is_resumed=True)
+    assert not acks_without_broker_3(leader), "what the crashed one proposed may have been accepted"
+    assert ProposeIsr((1, 2), (-1, 1), 7) in leader.step(TimerFired())
+    assert AdvanceHighWatermark(11) in leader.step(IsrCommitted((1, 2), (1, 2, 3), 8))

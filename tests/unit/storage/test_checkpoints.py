@@ -76,3 +76,9 @@ def test_a_clean_shutdown_is_believed_once(tmp_path: Path) -> None:
     assert (tmp_path / ".kafka_cleanshutdown").read_text() == '{"version":0,"brokerEpoch":4}'
     assert shutdown.take()
     assert not shutdown.take()
+
+
+def test_a_file_whose_last_number_is_cut_short_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / HIGH_WATERMARKS
+    path.write_text("0\n1\norders 0 1234")
+    assert OffsetCheckpoint(path, OsDisk()).read() == {}

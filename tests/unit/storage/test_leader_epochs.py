@@ -161,3 +161,13 @@ def test_small_changes_are_written_in_place_and_leave_a_file_that_reads(tmp_path
     epochs.assign(14, 7)
     assert LeaderEpochs(tmp_path / FILE_NAME, disk).entries == [(14, 7)]
     assert disk.renames == 0
+
+
+def test_the_first_flush_after_an_open_is_durable_since_the_writer_may_have_died(tmp_path: Path) -> None:
+    epochs_in(tmp_path, (0, 0), (2, 11))
+    disk = CountingDisk()
+    epochs = LeaderEpochs(tmp_path / FILE_NAME, disk)
+    epochs.flush()
+    assert disk.syncs == 1
+    epochs.flush()
+    assert disk.syncs == 1

@@ -192,3 +192,49 @@ def test_a_stop_that_was_not_clean_after_all_is_noticed(tmp_path):
     path = active_file(log)
     path.write_bytes(path.read_bytes()[:-3])
     assert a_log(tmp_path, was_clean=True).log_end_offset == 10
+
+
+def test_a_hole_that_a_power_loss_left_between_two_segments_ends_the_log(tmp_path):
+    log = filled(tmp_path, segment_bytes=400)
+    first, second = log.segments[:2]
+    last_of_first = list(first.headers())[-1]
+    with open(first.log_path, "r+b") as file:
+        file.truncate(last_of_first.position)
+    again = a_log(tmp_path, was_clean=False, segment_bytes=400)
+    again.check()
+    assert again.log_end_offset == last_of_first.base_offset < second.base_offset
+    assert len(again.segments) == 1
+
+
+def test_a_compacted_log_may_have_holes(tmp_path):
+    log = filled(tmp_path, segment_bytes=400)
+    first = log.segments[0]
+    with open(first.log_path, "r+b") as file:
+        file.truncate(list(first.headers())[-1].position)
+    assert a_log(tmp_path, was_clean=False, is_compacted=True).log_end_offset == 12
+
+
+def test_an_end_that_was_cut_and_came_back_does_not_hide_what_was_written_since(tmp_path):
+    log = filled(tmp_path, segment_bytes=400)
+    first = log.segments[0]
+    stale = a_batch(2, base_offset=log.segments[1].base_offset, leader_epoch=2)
+    with open(first.log_path, "ab") as file:
+        file.write(stale)
+    again = a_log(tmp_path, was_clean=False)
+    assert again.log_end_offset == log.segments[1].base_offset
+    assert offsets_in(again) == list(range(again.log_end_offset))
+
+
+def test_the_batches_know_their_epochs_better_than_a_checkpoint_ahead_of_them(tmp_path):
+    log = filled(tmp_path)
+    log.leader_epochs.assign(5, 8)  # written by a later leader's follower; of the log the old end has come back
+    again = a_log(tmp_path, was_clean=False)
+    assert again.log_end_offset == 12
+    assert again.leader_epochs.entries == [(3, 0)]
+
+
+def test_a_batch_older_than_the_one_before_ends_the_log(tmp_path):
+    log = filled(tmp_path)
+    with open(active_file(log), "ab") as file:
+        file.write(a_batch(2, base_offset=12, leader_epoch=1))
+    assert a_log(tmp_path, was_clean=False).log_end_offset == 12

@@ -252,3 +252,20 @@ def test_a_roll_is_announced(tmp_path):
     for _ in range(5):
         log.append_as_leader(a_batch(2), 1, NOW_MS)
     assert rolls == [segment.base_offset for segment in log.segments[1:]] != []
+
+
+def test_truncation_at_the_end_forgets_an_epoch_that_was_led_in_silence(tmp_path):
+    log = filled(tmp_path)
+    log.start_epoch(9, log.log_end_offset)
+    log.truncate_to(log.log_end_offset)
+    assert (log.log_end_offset, log.last_epoch) == (40, 3)
+
+
+def test_a_cut_is_flushed_although_the_log_goes_on_in_another_segment(tmp_path):
+    log = filled(tmp_path)
+    log.flush()
+    cut = log.segments[-1]
+    log.truncate_to(cut.base_offset + 2)
+    log.roll(NOW_MS)
+    log.append_as_leader(a_batch(2), 9, NOW_MS)
+    assert cut.log_path in log.begin_flush().paths

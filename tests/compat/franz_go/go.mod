@@ -1,4 +1,4 @@
-module odradek/tests/compat/franz
+module odradek/tests/compat/franz_go
 
 go 1.26.0
 
