@@ -17,6 +17,7 @@ from transport.zmq_reader import ZmqReader
 _ZERO_COPY_BYTES: Final = 64 * 1024
 _HEARTBEAT_MS: Final = 5_000
 _SILENCE_MS: Final = 15_000
+LINGER_MS: Final = 1_000
 _LOST: Final = (
     zmq.EVENT_DISCONNECTED
     | zmq.EVENT_CLOSED
@@ -72,8 +73,8 @@ class Dealer:
         self._reader.look_again()
         return True
 
-    def close(self) -> None:
-        """Idempotent; `on_closed` is not called for it."""
+    def close(self, linger_ms: int = LINGER_MS) -> None:
+        """Idempotent; `on_closed` is not called for it. What was sent still leaves: nobody waits for acks=0."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -81,7 +82,7 @@ class Dealer:
         self._monitor_reader.stop()
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
-        self._socket.close(linger=0)
+        self._socket.close(linger=linger_ms)
         if not self._connected.done():
             self._connected.cancel()
 
@@ -118,5 +119,5 @@ class Dealer:
 
     def _tell(self, why: str) -> None:
         if not self._is_closed:
-            self.close()
+            self.close(linger_ms=0)
             self._on_closed(why)
