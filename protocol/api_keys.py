@@ -51,7 +51,7 @@ NEVER_FLEXIBLE = 1 << 15
 _ROWS = (
     ApiKey(0, "Produce", 0, 13, 9),
     ApiKey(1, "Fetch", 4, 18, 12),
-    ApiKey(2, "ListOffsets", 1, 10, 6),
+    ApiKey(2, "ListOffsets", 1, 11, 6),
     ApiKey(3, "Metadata", 0, 13, 9),
     ApiKey(8, "OffsetCommit", 2, 10, 8),
     ApiKey(9, "OffsetFetch", 1, 10, 6),

@@ -59,10 +59,12 @@ HANDLERS: dict[int, str] = {
     45: "k45_alter_partition_reassignments",
     46: "k46_list_partition_reassignments",
     47: "k47_offset_delete",
+    55: "k55_describe_quorum",
     60: "k60_describe_cluster",
     61: "k61_describe_producers",
     65: "k65_describe_transactions",
     66: "k66_list_transactions",
+    74: "k74_list_config_resources",
     75: "k75_describe_topic_partitions",
 }
 """Key → module, in order: ApiVersions and docs/api_keys.md follow from it."""

@@ -77,6 +77,8 @@ def _result(context: RequestContext, created: CreatedTopic) -> CreatableTopicRes
         configs=[],
     )
     if created.error == ErrorCode.NONE:
+        broker = context.broker
+        own, of_all = (broker.image.broker_configs.get(name, {}) for name in (str(broker.spec.broker_id), ""))
         row.configs = [
             CreatableTopicConfigs(
                 name=entry.name,
@@ -85,6 +87,6 @@ def _result(context: RequestContext, created: CreatedTopic) -> CreatableTopicRes
                 config_source=entry.source,
                 is_sensitive=entry.is_sensitive,
             )
-            for entry in describe_topic(context.broker.config, created.configs)
+            for entry in describe_topic(broker.static_config, created.configs, own, of_all)
         ]
     return row

@@ -1,6 +1,8 @@
 """32 DescribeConfigs, v1-4.
 
 Every config of a topic (resource type 2) or a broker (4), with type, documentation and where its value comes from.
+- The broker with an empty name is what was changed for all brokers, and nothing else.
+- A broker's id, address and directory are shown as set, although the supervisor gave them to it.
 Left out: broker loggers (8), client metrics (16) and groups (32) are answered with an empty list.
 """
 
@@ -9,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from model.config_describe import ConfigEntry, describe_broker, describe_topic
+from model.config_describe import ConfigEntry, describe_broker, describe_broker_default, describe_topic
+from model.configs import BrokerConfig
 from model.errors import ErrorCode
 from protocol.k32_describe_configs import (
     DescribeConfigsRequest,
@@ -22,6 +25,7 @@ from protocol.k32_describe_configs import (
 
 if TYPE_CHECKING:
     from actors.api.dispatch import RequestContext
+    from actors.broker import Broker
 
 TOPIC, BROKER = 2, 4
 LISTED_EMPTY = (8, 16, 32)
@@ -39,6 +43,7 @@ def _describe(
         error_message=None, resource_type=wanted.resource_type, resource_name=wanted.resource_name
     )
     image, broker = context.broker.image, context.broker
+    own, of_all = image.broker_configs.get(str(broker.spec.broker_id), {}), image.broker_configs.get("", {})
     entries: Iterable[ConfigEntry] = ()
     if wanted.resource_type == TOPIC:
         topic = image.topics.get(wanted.resource_name)
@@ -46,20 +51,35 @@ def _describe(
             result.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
             result.error_message = f"there is no topic {wanted.resource_name!r}"
             return result
-        entries = describe_topic(broker.config, topic.configs)
+        entries = describe_topic(broker.static_config, topic.configs, own, of_all)
     elif wanted.resource_type == BROKER:
         if wanted.resource_name not in ("", str(broker.spec.broker_id)):
             result.error_code = ErrorCode.INVALID_REQUEST
             result.error_message = f"ask broker {wanted.resource_name} itself; this is {broker.spec.broker_id}"
             return result
-        own = image.broker_configs.get(str(broker.spec.broker_id), {}) if wanted.resource_name else {}
-        entries = describe_broker(broker.static_config, own, image.broker_configs.get("", {}))
+        if wanted.resource_name:
+            entries = describe_broker(_as_started(broker), own, of_all)
+        else:
+            entries = describe_broker_default(broker.static_config, of_all)
     elif wanted.resource_type not in LISTED_EMPTY:
         result.error_code = ErrorCode.INVALID_REQUEST
         result.error_message = f"resource type {wanted.resource_type} has no configs"
     keys = None if wanted.configuration_keys is None else set(wanted.configuration_keys)
     result.configs = [_row(entry, request) for entry in entries if keys is None or entry.name in keys]
     return result
+
+
+def _as_started(broker: Broker) -> BrokerConfig:
+    """Its static configs, with what Kafka's operator would have written into server.properties."""
+    spec, address = broker.spec, f"PLAINTEXT://{broker.spec.host}:{broker.port}"
+    given = {
+        "node.id": str(spec.broker_id),
+        "broker.id": str(spec.broker_id),
+        "listeners": address,
+        "advertised.listeners": address,
+        "log.dirs": str(spec.data_dir),
+    }
+    return broker.static_config.with_overrides(given)
 
 
 def _row(entry: ConfigEntry, request: DescribeConfigsRequest) -> DescribeConfigsResourceResult:

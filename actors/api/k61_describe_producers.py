@@ -35,7 +35,7 @@ def handle(context: RequestContext, request: DescribeProducersRequest) -> Descri
 
 
 def _describe(context: RequestContext, name: str, index: int) -> PartitionResponse:
-    error, replica = find_replica(context.broker, name, b"", index, by_id=False)
+    error, replica = find_replica(context.broker, name, b"", index, by_id=False, must_lead=False)
     if replica is None:
         return PartitionResponse(partition_index=index, error_code=error, active_producers=[])
     return PartitionResponse(

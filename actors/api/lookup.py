@@ -17,11 +17,11 @@ TOPIC_IDS_IN = {0: 13, 1: 13}
 
 
 def find_replica(
-    broker: Broker, name: str, topic_id: bytes, index: int, *, by_id: bool, epoch: int = -1
+    broker: Broker, name: str, topic_id: bytes, index: int, *, by_id: bool, epoch: int = -1, must_lead: bool = True
 ) -> tuple[ErrorCode, Replica | None]:
     """The led replica of a partition, or the error that tells the client what to do.
 
-    `epoch` is the leader epoch the client believes in (-1: it does not say), checked as KIP-320 demands.
+    With `must_lead` False a follower will do. `epoch` is the leader epoch the client believes in (-1: it does not say), checked as KIP-320 demands.
     """
     image = broker.image
     if by_id:
@@ -36,7 +36,7 @@ def find_replica(
         return ErrorCode.NOT_LEADER_OR_FOLLOWER, None
     if replica.is_offline:
         return ErrorCode.KAFKA_STORAGE_ERROR, None
-    if replica.leader is None:
+    if must_lead and replica.leader is None:
         return ErrorCode.NOT_LEADER_OR_FOLLOWER, None
     if epoch >= 0 and epoch != replica.info.leader_epoch:
         fenced = epoch < replica.info.leader_epoch

@@ -20,7 +20,7 @@ fill() { # fill TOPIC RECORDS [MORE...] : the idempotent Java producer with acks
 case_topic_command() {
     create "$topic" 3 --config retention.ms=100000 &&
         tool $tools.TopicCommand --bootstrap-server "$bootstrap" --topic "$topic" --alter --partitions 5 &&
-        expect 'PartitionCount: 5.ReplicationFactor: 3.Configs: retention.ms=100000' \
+        expect 'PartitionCount: 5.ReplicationFactor: 3.Configs: .*retention.ms=100000' \
             tool $tools.TopicCommand --bootstrap-server "$bootstrap" --topic "$topic" --describe &&
         expect "^$topic$" tool $tools.TopicCommand --bootstrap-server "$bootstrap" --list &&
         tool $tools.TopicCommand --bootstrap-server "$bootstrap" --topic "$topic" --delete &&
@@ -153,6 +153,11 @@ case_broker_api_versions_command() {
 case_cluster_tool() {
     expect 'Cluster ID: [A-Za-z0-9_-]{22}' tool $tools.ClusterTool cluster-id --bootstrap-server "$bootstrap" &&
         expect 'unfenced' tool $tools.ClusterTool list-endpoints --bootstrap-server "$bootstrap"
+}
+
+case_metadata_quorum_command() {
+    expect 'LeaderId: +[123]' tool $tools.MetadataQuorumCommand --bootstrap-server "$bootstrap" describe --status &&
+        expect 'Leader' tool $tools.MetadataQuorumCommand --bootstrap-server "$bootstrap" describe --replication
 }
 
 case_replica_verification() { # every replica has the same checksums up to the high watermark

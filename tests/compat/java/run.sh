@@ -47,9 +47,10 @@ newest_tool() { run_java "$newest/*:$library/*" "$@"; } # the tools of 4.3 with 
 
 # expect TEXT COMMAND... : run it, show what it printed, and fail unless TEXT (a regular expression) is in there
 expect() {
-    local text=$1 printed
+    local text=$1 printed status=0
     shift
-    printed=$("$@" 2>&1) || { echo "$printed"; echo "exit status $? of: $*"; return 1; }
+    printed=$("$@" 2>&1) || status=$?
+    [ $status = 0 ] || { echo "$printed"; echo "exit status $status of: $*"; return 1; }
     echo "$printed"
     grep -qE -- "$text" <<<"$printed" || { echo "expected /$text/ from: $*"; return 1; }
 }
