@@ -1,6 +1,6 @@
 """61 DescribeProducers, v0.
 
-The producers that a led partition remembers, with their open transactions.
+The producers that a replica remembers, leader or follower (KIP-664), with their open transactions.
 Left out: nothing.
 """
 

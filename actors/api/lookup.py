@@ -21,7 +21,8 @@ def find_replica(
 ) -> tuple[ErrorCode, Replica | None]:
     """The led replica of a partition, or the error that tells the client what to do.
 
-    With `must_lead` False a follower will do. `epoch` is the leader epoch the client believes in (-1: it does not say), checked as KIP-320 demands.
+    With `must_lead` False a follower will do. `epoch` is the leader epoch the client believes in (-1: it does not
+    say), checked as KIP-320 demands.
     """
     image = broker.image
     if by_id:
