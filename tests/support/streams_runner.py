@@ -13,12 +13,14 @@ from streams import (
     STRING,
     SessionWindowedSerde,
     StreamsBuilder,
+    StreamsConfig,
     TaskFailed,
     TimeWindowedSerde,
     Topology,
     TopologyTestDriver,
     Windowed,
 )
+from streams.stores.factory import ByteMaps, memory_byte_maps
 from streams.stores.key_value import KeyValueStore
 from streams.stores.session import SessionStore
 from streams.stores.window import WindowStore
@@ -41,7 +43,9 @@ def without_lambdas(text: str) -> str:
     return re.sub(r"extractor class: [^)]*(>|[0-9a-f])\)", "extractor class: …)", text)
 
 
-def driver_for(topology: Topology, store_kind: str, **more: Any) -> TopologyTestDriver:
+def driver_for(
+    topology: Topology, store_kind: str, *, byte_maps: ByteMaps = memory_byte_maps, **more: Any
+) -> TopologyTestDriver:
     config = {
         "application_id": APPLICATION_ID,
         "default_key_serde": STRING,
@@ -49,16 +53,19 @@ def driver_for(topology: Topology, store_kind: str, **more: Any) -> TopologyTest
         "default_store": store_kind,
         **more,
     }
-    return TopologyTestDriver(topology, config, initial_wall_clock_ms=0)
+    return TopologyTestDriver(topology, config, initial_wall_clock_ms=0, byte_maps=byte_maps)
 
 
-def play(case: dict[str, Any], build: Any, store_kind: str) -> None:
+def play(case: dict[str, Any], build: Any, store_kind: str, *, byte_maps: ByteMaps = memory_byte_maps) -> None:
     """Raises AssertionError at the first difference."""
+    if store_kind == "in_memory":
+        case = {**case, **{name.removesuffix("_in_memory"): case[name] for name in case if name.endswith("_in_memory")}}
     builder = StreamsBuilder()
     build(builder)
-    topology = builder.build()
+    overrides = case["config_overrides"]
+    topology = builder.build(StreamsConfig.of(overrides))
     assert without_lambdas(str(topology.describe())) == without_lambdas(case["topology_describe"])
-    with driver_for(topology, store_kind) as driver:
+    with driver_for(topology, store_kind, byte_maps=byte_maps, **overrides) as driver:
         inputs: dict[tuple[str, str], Any] = {}
         outputs = {
             name: driver.create_output_topic(name, key=serde_of(kinds["key"]), value=serde_of(kinds["value"]))
