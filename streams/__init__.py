@@ -1,4 +1,6 @@
-"""Kafka Streams for Python: the DSL, the Processor API, state stores, and a test driver that needs no broker."""
+"""Kafka Streams for Python: the DSL, the Processor API, state stores, a test driver without brokers, and the app."""
+
+from typing import TYPE_CHECKING, Any
 
 from streams.config import (
     ExceptionHandlerResponse,
@@ -24,6 +26,9 @@ from streams.test_driver import TopologyTestDriver
 from streams.topology import Topology
 from streams.windowed_keys import SessionWindowedSerde, TimeWindowedSerde, Window, Windowed
 from streams.windows import EmitStrategy, JoinWindows, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows
+
+if TYPE_CHECKING:
+    from streams.live.app import Streams
 
 __all__ = [
     "BOOLEAN",
@@ -58,6 +63,7 @@ __all__ = [
     "SlidingWindows",
     "StateStoreError",
     "Stores",
+    "Streams",
     "StreamsBuilder",
     "StreamsConfig",
     "StreamsError",
@@ -77,3 +83,12 @@ __all__ = [
     "log_and_skip_on_invalid_timestamp",
     "use_partition_time_on_invalid_timestamp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`Streams` brings the clients along, which the test driver has no use for: imported when asked for."""
+    if name == "Streams":
+        from streams.live.app import Streams
+
+        return Streams
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

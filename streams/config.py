@@ -61,7 +61,9 @@ class StreamsConfig:
     default_timestamp_extractor: Callable[[ConsumedRecord, int], int] = fail_on_invalid_timestamp
     deserialization_exception_handler: DeserializationHandler = log_and_fail
     processing_exception_handler: Callable[[Any, Exception], str] = log_and_fail
+    production_exception_handler: Callable[[Any, Exception], str] = log_and_fail
     dead_letter_topic: str | None = None
+    """Where records go, as they were read, whenever a handler is asked about them."""
     default_store: str = "in_memory"
     max_task_idle_ms: int = 0
     topology_optimization: str = "none"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from streams.engine.batch import Columns
 from streams.errors import StreamsError
 from streams.records import NO_TIMESTAMP, Headers, Record
 from streams.serdes import Serde, needed
@@ -51,12 +52,35 @@ class TestInputTopic:
         self.pipe(record.key, record.value, timestamp=record.timestamp, headers=record.headers)
 
     def pipe_key_values(self, pairs: Iterable[tuple[Any, Any]]) -> None:
-        for key, value in pairs:
-            self.pipe(key, value)
+        listed = list(pairs)
+        self.pipe_batch([key for key, _ in listed], [value for _, value in listed])
 
     def pipe_values(self, values: Iterable[Any]) -> None:
-        for value in values:
-            self.pipe(None, value)
+        listed = list(values)
+        self.pipe_batch([None] * len(listed), listed)
+
+    def pipe_batch(
+        self,
+        keys: Sequence[Any],
+        values: Sequence[Any],
+        *,
+        timestamps: Sequence[int] | None = None,
+        headers: Sequence[Headers] | None = None,
+    ) -> None:
+        """Many records, with the results of one after the other, several times as fast where the topology allows."""
+        count = len(values)
+        if timestamps is None:
+            step = self._advance_ms
+            timestamps = [self._timestamp] * count
+            if step:
+                timestamps = list(range(self._timestamp, self._timestamp + step * count, step))
+            self._timestamp += step * count
+        key_bytes: Sequence[Any] = keys
+        if any(key is not None for key in keys):
+            key_bytes = needed(self._key, "key").batch_serializer(self.topic)(keys)
+        value_bytes = needed(self._value, "value").batch_serializer(self.topic)(values)
+        batch = Columns(key_bytes, value_bytes, timestamps, [()] * count if headers is None else headers)
+        self._driver.pipe_batch(self.topic, batch)
 
     def advance_time(self, advance_ms: int) -> None:
         """Move the timestamp that the next records get."""

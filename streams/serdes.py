@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from streams.errors import SerdeError
@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 Serializer = Callable[[Any], bytes | None]
 Deserializer = Callable[[bytes | None], Any]
+BatchCoder = Callable[[Sequence[Any]], Sequence[Any]]
+"""Encodes or decodes a list of values, None staying None."""
 
 
 class Serde(Generic[T]):
@@ -28,6 +30,8 @@ class Serde(Generic[T]):
 
     name: str = ""
     immutable: bool = False
+    holds: type | None = None
+    """The type of every value, where there is one: a topology that gives it another is wrong already at build()."""
 
     def resolved(self, default_key: Serde[Any] | None, default_value: Serde[Any] | None) -> Serde[Any]:
         """Itself; serdes that wrap another one fill in the app's default where they were given none."""
@@ -69,8 +73,29 @@ class Serde(Generic[T]):
 
         return deserialize
 
+    def batch_serializer(self, topic: str) -> BatchCoder:
+        """A serializer of lists. Raises what `serializer` raises, at the first value that can't be written."""
+        serialize = self.serializer(topic)
+        return lambda values: list(map(serialize, values))
+
+    def batch_deserializer(self, topic: str) -> BatchCoder:
+        deserialize = self.deserializer(topic)
+        return lambda data: list(map(deserialize, data))
+
     def __repr__(self) -> str:
         return self.name or type(self).__name__
+
+
+def fast_or_exact(fast: Callable[[Sequence[Any]], Sequence[Any]], exact: Callable[[Any], Any]) -> BatchCoder:
+    """`fast` over the list; whatever it trips over (None, too), `exact` one by one, which raises the right errors."""
+
+    def code(values: Sequence[Any]) -> Sequence[Any]:
+        try:
+            return fast(values)
+        except Exception:  # only a hint that the list isn't plain; `exact` decides
+            return list(map(exact, values))
+
+    return code
 
 
 class StringSerde(Serde[str]):
@@ -78,6 +103,7 @@ class StringSerde(Serde[str]):
 
     name = "String"
     immutable = True
+    holds = str
 
     def encode(self, value: str) -> bytes:
         return value.encode("utf-8", "replace")
@@ -85,12 +111,19 @@ class StringSerde(Serde[str]):
     def decode(self, data: bytes) -> str:
         return str(data, "utf-8", "replace")
 
+    def batch_serializer(self, topic: str) -> BatchCoder:
+        return fast_or_exact(lambda values: list(map(str.encode, values)), self.serializer(topic))
+
+    def batch_deserializer(self, topic: str) -> BatchCoder:
+        return fast_or_exact(lambda data: list(map(bytes.decode, data)), self.deserializer(topic))
+
 
 class BytesSerde(Serde[bytes]):
     """Bytes as they are."""
 
     name = "Bytes"
     immutable = True
+    holds = bytes
 
     def encode(self, value: bytes) -> bytes:
         if not isinstance(value, (bytes, bytearray, memoryview)):
@@ -104,10 +137,10 @@ class BytesSerde(Serde[bytes]):
 class StructSerde(Serde[T]):
     """One fixed-size big-endian number."""
 
-    immutable = True
-
     def __init__(self, name: str, layout: str) -> None:
         self.name = name
+        self.holds = float if layout in (">f", ">d") else int
+        self.immutable = layout != ">f"  # a float loses digits on its way through four bytes
         self._packed = struct.Struct(layout)
         self._pack = self._packed.pack
 
@@ -119,6 +152,15 @@ class StructSerde(Serde[T]):
             raise SerdeError(f"{self.name} needs {self._packed.size} bytes, got {len(data)}")
         value: T = self._packed.unpack(data)[0]
         return value
+
+    def batch_serializer(self, topic: str) -> BatchCoder:
+        size, letter = self._packed.size, self._packed.format[1:]
+
+        def pack(values: Sequence[Any]) -> Sequence[Any]:
+            data = struct.pack(f">{len(values)}{letter}", *values)
+            return [data[at : at + size] for at in range(0, len(data), size)]
+
+        return fast_or_exact(pack, self.serializer(topic))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return StructSerde, (self.name, self._packed.format)
@@ -135,6 +177,7 @@ class BooleanSerde(Serde[bool]):
 
     name = "Boolean"
     immutable = True
+    holds = bool
 
     def encode(self, value: bool) -> bytes:
         return b"\x01" if value else b"\x00"
@@ -150,6 +193,7 @@ class UUIDSerde(Serde[uuid.UUID]):
 
     name = "UUID"
     immutable = True
+    holds = uuid.UUID
 
     def encode(self, value: uuid.UUID) -> bytes:
         return str(value).encode()
@@ -198,6 +242,12 @@ class JsonSerde(Serde[T]):
 
     def __hash__(self) -> int:
         return hash(("json", self.name))
+
+
+def disagree(one: Serde[Any] | None, other: Serde[Any] | None) -> bool:
+    """Whether no value can fit both. Ints of all sizes agree; a serde that says nothing of its type agrees with all."""
+    first, second = None if one is None else one.holds, None if other is None else other.holds
+    return first is not None and second is not None and first is not second
 
 
 def needed(serde: Serde[Any] | None, which: str) -> Serde[Any]:

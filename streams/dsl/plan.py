@@ -17,8 +17,8 @@ from streams.dsl.graph import (
 )
 from streams.dsl.join_steps import TableJoinStep
 from streams.errors import TopologyError
-from streams.serdes import Serde
-from streams.topology import Topology
+from streams.serdes import Serde, disagree
+from streams.topology import SinkNode, SourceNode, Topology
 
 if TYPE_CHECKING:
     from streams.dsl.materialized import Materialized
@@ -36,6 +36,7 @@ class Plan:
         self.repartitions_of: dict[GraphNode, dict[RepartitionStep, None]] = {}
         self.merges: list[GraphNode] = []
         self.table_sources: list[TableSourceStep] = []
+        self._disagreements: list[str] = []
         self._number = 0
         self._priority = 0
         self._versioned: list[VersionedStep | TableJoinStep] = []
@@ -64,6 +65,34 @@ class Plan:
     def with_store_name(self, materialized: Materialized, prefix: str) -> Materialized:
         """A name for the store if the user gave none."""
         return materialized if materialized.name is not None else materialized.named(self.new_store_name(prefix))
+
+    # -- serdes
+
+    def chosen(
+        self, declared: Serde[Any] | None, inherited: Serde[Any] | None, which: str, step: str
+    ) -> Serde[Any] | None:
+        """The serde a step declares, else the one it inherits. `build()` complains when they can't both be right."""
+        if disagree(declared, inherited):
+            self._disagreements.append(f"{step} declares {which} serde {declared}, but gets {which}s of {inherited}")
+        return declared or inherited
+
+    def _check_serdes(self, topology: Topology) -> None:
+        nodes = topology.nodes.values()
+        sources = {topic: node for node in nodes if isinstance(node, SourceNode) for topic in node.topics}
+        for sink in nodes:
+            source = sources.get(sink.topic) if isinstance(sink, SinkNode) and isinstance(sink.topic, str) else None
+            if source is None or not isinstance(sink, SinkNode):
+                continue
+            for which, written, read in (
+                ("key", sink.key_serde, source.key_serde),
+                ("value", sink.value_serde, source.value_serde),
+            ):
+                if disagree(written, read):
+                    self._disagreements.append(
+                        f"topic {sink.topic}: {sink.name} writes {which}s of {written}, {source.name} reads {read}"
+                    )
+        if self._disagreements:
+            raise TopologyError("; ".join(self._disagreements))
 
     # -- steps
 
@@ -137,6 +166,7 @@ class Plan:
             for child in node.children:
                 turn += 1
                 heappush(waiting, (child.build_priority, turn, child))
+        self._check_serdes(topology)
         topology.copartition_groups = self.copartition_groups
         return topology
 

@@ -136,7 +136,8 @@ class KStream(StreamJoins[K, V]):
     ) -> None:
         """Write to `topic`, or to the topic that `topic(key, value, metadata)` names for each record."""
         sink_name = self.plan.named(name, "KSTREAM-SINK-")
-        node = SinkStep(sink_name, topic, key or self.key_serde, value or self.value_serde, partitioner)
+        key_serde, value_serde = self._serdes(key, value, sink_name)
+        node = SinkStep(sink_name, topic, key_serde, value_serde, partitioner)
         self.plan.add(node, self.node)
 
     def repartition(
@@ -151,8 +152,7 @@ class KStream(StreamJoins[K, V]):
         """Through a topic of the app's own, whether it is needed or not."""
         prefix = self.plan.new_name("KSTREAM-REPARTITION-") if name is None else name
         node = self.plan.repartition_step(
-            key or self.key_serde,
-            value or self.value_serde,
+            *self._serdes(key, value, prefix),
             prefix,
             partitions=partitions,
             partitioner=partitioner,
@@ -169,7 +169,9 @@ class KStream(StreamJoins[K, V]):
 
         table_name = self.plan.named(name, "KSTREAM-TOTABLE-")
         materialized = self.plan.with_store_name(Materialized.of(store), "KSTREAM-TOTABLE-")
-        materialized = materialized.with_serdes(self.key_serde, self.value_serde)
+        materialized = materialized.with_serdes(
+            *self._serdes(materialized.key_serde, materialized.value_serde, table_name)
+        )
         parent, sources = self.node, self.sources
         if self.needs_repartition:
             repartition = self.plan.repartition_step(materialized.key_serde, materialized.value_serde, table_name)
@@ -183,6 +185,13 @@ class KStream(StreamJoins[K, V]):
             self.plan, node, node.name, materialized.key_serde, materialized.value_serde, sources, operator=operator
         )
 
+    def _serdes(
+        self, key: Serde[Any] | None, value: Serde[Any] | None, step: str
+    ) -> tuple[Serde[Any] | None, Serde[Any] | None]:
+        """What a step declares, else what the stream has."""
+        key_serde = self.plan.chosen(key, self.key_serde, "key", step)
+        return key_serde, self.plan.chosen(value, self.value_serde, "value", step)
+
     # -- grouping
 
     def group_by_key(
@@ -195,8 +204,7 @@ class KStream(StreamJoins[K, V]):
             self.plan,
             self.node,
             self.name,
-            key or self.key_serde,
-            value or self.value_serde,
+            *self._serdes(key, value, "group_by_key after " + self.name),
             self.sources,
             needs_repartition=self.needs_repartition,
             group_name=name,
@@ -221,7 +229,7 @@ class KStream(StreamJoins[K, V]):
             node,
             node.name,
             key,
-            value or self.value_serde,
+            self.plan.chosen(value, self.value_serde, "value", node.name),
             self.sources,
             needs_repartition=True,
             group_name=name,

@@ -73,7 +73,8 @@ class TimeWindowedKStream(WindowedStream[K, V]):
     def count(
         self, *, name: str | None = None, late: str | None = None, **store: Unpack[StoreOptions]
     ) -> KTable[Windowed[K], int]:
-        materialized = self._materialized(store, "KSTREAM-AGGREGATE-", LONG, is_count=True)
+        is_sliding = isinstance(self._windows, SlidingWindows)  # Kafka spends one number less on their names
+        materialized = self._materialized(store, "KSTREAM-AGGREGATE-", LONG, is_count=not is_sliding)
         return self._build(name, "KSTREAM-AGGREGATE-", materialized, count_initializer, count_aggregator, late)
 
     def reduce(

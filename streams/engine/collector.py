@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+from streams.engine.batch import BatchProcess
 from streams.engine.operator import Process
 from streams.records import Headers
 from streams.serdes import Serde
-from streams.stores.store import ChangeWriter
+from streams.stores.store import BatchChangeWriter, ChangeWriter
 
 
 class ProducedRecord(NamedTuple):
@@ -36,6 +37,12 @@ class RecordCollector(Protocol):
 
     def change_writer(self, store_name: str, topic: str) -> ChangeWriter:
         """A function that logs changes of a store. It is always given a timestamp; -1 means none."""
+
+    def batch_sink(self, topic: str, key: Serde[Any], value: Serde[Any]) -> BatchProcess:
+        """`sink` for many records at once."""
+
+    def batch_change_writer(self, store_name: str, topic: str) -> BatchChangeWriter:
+        """`change_writer` for many changes at once."""
 
     def send(self, record: ProducedRecord) -> None:
         """Send bytes as they are: dead letters, and what handlers make."""

@@ -16,7 +16,7 @@ from streams.errors import StreamsError
 from streams.records import NO_TIMESTAMP, Headers
 from streams.serdes import Serde
 from streams.stores.change_buffer import RecordOrigin
-from streams.stores.store import ChangeWriter, StateStore
+from streams.stores.store import BatchChangeWriter, ChangeWriter, StateStore
 
 
 class TaskContext:
@@ -41,6 +41,8 @@ class TaskContext:
         self.headers: Headers = ()
         self.stream_time = NO_TIMESTAMP
         self.dropped_records = 0
+        self.has_batch_effects = False
+        self.raw: tuple[bytes | None, bytes | None] = (None, None)
         self.is_commit_requested = False
         self.stores: dict[str, StateStore] = {}
         self.global_store_names: set[str] = set()
@@ -140,3 +142,6 @@ class TaskContext:
             write(key, value, self.timestamp if timestamp is None else timestamp, headers)
 
         return log_change
+
+    def batch_change_writer(self, store_name: str) -> BatchChangeWriter:
+        return self.collector.batch_change_writer(store_name, self.changelog_topic(store_name))

@@ -19,6 +19,7 @@ from streams.stores.builder import StoreBuilder
 from streams.stores.store import StateStore
 
 if TYPE_CHECKING:
+    from streams.engine.batch import BatchProcess
     from streams.engine.context import TaskContext
 
 Process = Callable[[Any, Any, int, Headers], None]
@@ -58,6 +59,10 @@ class Operator(ABC):
     @abstractmethod
     def bind(self, node: NodeContext, forward: Process) -> Process:
         """The function that does the work in this task. Stores exist; other nodes may not yet."""
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        """The same for many records at once, if that makes no difference to anybody; see engine/batch.py."""
+        return None
 
 
 class ValueGetter(Protocol):

@@ -40,9 +40,26 @@ class Source:
 class RecordQueue:
     """One partition's records. The first one is read ahead, so that its timestamp is known."""
 
-    __slots__ = ("_config", "_on_dropped", "_raw", "head", "partition", "partition_time", "source")
+    __slots__ = (
+        "_config",
+        "_on_dropped",
+        "_on_refused",
+        "_raw",
+        "head",
+        "head_bytes",
+        "partition",
+        "partition_time",
+        "source",
+    )
 
-    def __init__(self, source: Source, partition: int, config: StreamsConfig, on_dropped: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        partition: int,
+        config: StreamsConfig,
+        on_dropped: Callable[[], None],
+        on_refused: Callable[[ConsumedRecord, Exception], None],
+    ) -> None:
         self.source = source
         self.partition = partition
         self.head: tuple[int, int, Any, Any, Headers] | None = None
@@ -50,6 +67,8 @@ class RecordQueue:
         self._raw: deque[RawRecord] = deque()
         self._config = config
         self._on_dropped = on_dropped
+        self._on_refused = on_refused
+        self.head_bytes: tuple[bytes | None, bytes | None] = (None, None)
 
     def __len__(self) -> int:
         return len(self._raw) + (self.head is not None)
@@ -91,6 +110,7 @@ class RecordQueue:
                 self._on_dropped()
                 continue
             self.head = (timestamp, offset, key, value, headers)
+            self.head_bytes = (key_bytes, value_bytes)
 
     def _refuse(
         self,
@@ -102,7 +122,9 @@ class RecordQueue:
         error: SerdeError,
     ) -> None:
         raw = ConsumedRecord(self.source.topic, self.partition, offset, timestamp, key, value, headers)
-        if self._config.deserialization_exception_handler(raw, error) == "fail":
+        answer = self._config.deserialization_exception_handler(raw, error)
+        self._on_refused(raw, error)
+        if answer == "fail":
             raise TaskFailed(
                 f"can't read record {self.source.topic}-{self.partition}@{offset}: {error}. Set "
                 "deserialization_exception_handler=log_and_continue to drop such records."

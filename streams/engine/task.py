@@ -11,12 +11,14 @@ from types import TracebackType
 from typing import Any
 
 from streams.config import StreamsConfig
+from streams.engine.batch import BatchProcess, BatchSource, Columns, batch_sources
 from streams.engine.collector import RecordCollector
 from streams.engine.context import TaskContext
+from streams.engine.dead_letters import DeadLetters
 from streams.engine.operator import NodeContext, Process, fan_out
 from streams.engine.partition_group import PartitionGroup, RawRecord, RecordQueue, Source
 from streams.engine.punctuation import Schedule
-from streams.errors import StreamsError, TaskFailed
+from streams.errors import SerdeError, StreamsError, TaskFailed
 from streams.records import NO_TIMESTAMP, Headers
 from streams.stores.factory import ByteMaps, build_store, memory_byte_maps
 from streams.stores.store import StateStore
@@ -47,6 +49,7 @@ class Task:
         self._topology = topology
         self._names = set(node_names)
         self._queues = PartitionGroup()
+        self._dead_letters = DeadLetters(self.context)
         self._build_stores(byte_maps)
         self._bind()
         self.context.run_inits()
@@ -94,9 +97,31 @@ class Task:
         context, topic = self.context, node.topic
         key, value = context.key_serde(node.key_serde, node.name), context.value_serde(node.value_serde, node.name)
         if not isinstance(topic, str):
-            return context.collector.dynamic_sink(topic, key, value, node.partitioner, node.name)
+            return self._guarded_sink(
+                node.name, context.collector.dynamic_sink(topic, key, value, node.partitioner, node.name)
+            )
         real_topic = context.decorated(topic) if topic in self._topology.internal_topics else topic
-        return context.collector.sink(real_topic, key, value, node.partitioner, node.name)
+        return self._guarded_sink(
+            node.name, context.collector.sink(real_topic, key, value, node.partitioner, node.name)
+        )
+
+    def _guarded_sink(self, name: str, send: Process) -> Process:
+        """`send`, asking the app's handler about what can't be written."""
+        handler, context, letters = self.config.production_exception_handler, self.context, self._dead_letters
+        if handler is StreamsConfig.production_exception_handler and not letters.topic:
+            return send
+
+        def guarded(key: Any, value: Any, timestamp: int, headers: Headers, _node: str = name) -> None:
+            try:
+                send(key, value, timestamp, headers)
+            except SerdeError as error:
+                answer = handler((name, key, value, timestamp, headers), error)
+                letters.send_record_in_hand(timestamp, error)
+                if answer == "fail":
+                    raise TaskFailed(self._message(name)) from error
+                context.dropped_records += 1
+
+        return guarded
 
     def _bind_source(self, node: SourceNode, forward: Process) -> None:
         context, config = self.context, self.config
@@ -113,10 +138,48 @@ class Task:
                 real_topic, key.deserializer(real_topic), value.deserializer(real_topic), extractor, forward
             )
 
+    def batch_sources(self) -> dict[str, BatchSource]:
+        """The topics whose records may come many at a time, by real name. Run them with `process_batch`."""
+        config, collector = self.config, self.context.collector
+        if (
+            config.processing_exception_handler is not StreamsConfig.processing_exception_handler
+            or config.dead_letter_topic is not None
+            or config.default_timestamp_extractor is not StreamsConfig.default_timestamp_extractor
+        ):
+            return {}
+
+        def batch_sink(node: SinkNode) -> BatchProcess:
+            context, topic = self.context, node.topic
+            assert isinstance(topic, str)
+            key, value = context.key_serde(node.key_serde, node.name), context.value_serde(node.value_serde, node.name)
+            real_topic = context.decorated(topic) if topic in self._topology.internal_topics else topic
+            return collector.batch_sink(real_topic, key, value)
+
+        return batch_sources(self._topology, self._names, self.context, batch_sink)
+
+    def process_batch(self, source: BatchSource, topic: str, partition: int, offset: int, batch: Columns) -> bool:
+        """Run records that were read already through their subtopology.
+
+        False when they must go one by one instead; nothing has been done with them then.
+        """
+        context = self.context
+        if context.stream_time_punctuations or min(batch.timestamps) < 0:
+            return False
+        context.topic, context.partition, context.offset = topic, partition, offset
+        context.has_batch_effects = False
+        try:
+            source.process(batch)
+        except Exception as error:
+            if not context.has_batch_effects:
+                return False
+            raise TaskFailed(self._message(failing_node(error.__traceback__))) from error
+        context.stream_time = max(context.stream_time, *batch.timestamps)
+        return True
+
     def _guarded(self, name: str, process: Process) -> Process:
         """`process`, asking the app's handler about what goes wrong; as it is when the handler is the default one."""
-        handler, context = self.config.processing_exception_handler, self.context
-        if handler is StreamsConfig.processing_exception_handler:
+        handler, context, letters = self.config.processing_exception_handler, self.context, self._dead_letters
+        if handler is StreamsConfig.processing_exception_handler and not letters.topic:
             return process
 
         def guarded(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
@@ -125,7 +188,9 @@ class Task:
             except TaskFailed:
                 raise
             except Exception as error:
-                if handler((name, key, value, timestamp, headers), error) == "fail":
+                answer = handler((name, key, value, timestamp, headers), error)
+                letters.send_record_in_hand(timestamp, error)
+                if answer == "fail":
                     raise TaskFailed(self._message(name)) from error
                 context.dropped_records += 1
 
@@ -140,7 +205,9 @@ class Task:
         def on_dropped() -> None:
             context.dropped_records += 1
 
-        self._queues.add_queue(RecordQueue(self.sources[source or topic], partition, self.config, on_dropped))
+        letters = self._dead_letters
+        queue = RecordQueue(self.sources[source or topic], partition, self.config, on_dropped, letters.send)
+        self._queues.add_queue(queue)
 
     def add_records(self, topic: str, partition: int, records: Iterable[RawRecord]) -> None:
         self._queues.add_records(topic, partition, records)
@@ -159,6 +226,7 @@ class Task:
         queue = self._queues.next_queue()
         if queue is None:
             return False
+        self.context.raw = queue.head_bytes
         timestamp, offset, key, value, headers = queue.poll()
         self._queues.put_back(queue)
         context = self.context

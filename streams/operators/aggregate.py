@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
+from streams.engine.batch import BatchProcess, Columns, one_by_one
 from streams.engine.operator import NodeContext, Process, StoreView, TableOperator, ValueGetter, row_writer
 from streams.records import Headers
 from streams.stores.builder import StoreBuilder
+from streams.stores.key_value import KeyValueStore
 from streams.stores.versioned import IS_LATEST, NOT_PUT, VersionedKeyValueStore
 
 
@@ -67,6 +70,9 @@ class Aggregate(StoredTable):
 
         return process
 
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        return one_by_one(self, node, forward)
+
 
 class Count(StoredTable):
     """How many records each key had."""
@@ -92,6 +98,41 @@ class Count(StoredTable):
             forward(key, (old + 1, old if with_old else None, True), timestamp, headers)
 
         return process
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        store, with_old, task = node.store(self.store.name), self.sends_old_values, node.task
+        slowly = one_by_one(self, node, forward)
+        if not isinstance(store, KeyValueStore):
+            return slowly
+
+        def run(batch: Columns, _node: str = node.name) -> None:
+            keys = batch.keys
+            rows = None if None in keys or None in batch.values else store.batch_rows(keys)
+            if rows is None:
+                slowly(batch)
+                return
+            task.has_batch_effects = True
+            get, counts, timestamps = rows.get, [], list(batch.timestamps)
+            for at, key in enumerate(keys):
+                row, timestamp = get(key), timestamps[at]
+                if row is None:
+                    count = 1
+                else:
+                    count, latest = row
+                    count += 1
+                    if latest > timestamp:
+                        timestamps[at] = timestamp = latest
+                rows[key] = (count, timestamp)
+                counts.append(count)
+            store.wrote(keys, counts, timestamps)
+            changes: list[Any]
+            if with_old:
+                changes = [(count, count - 1, True) for count in counts]
+            else:
+                changes = list(zip(counts, repeat(None), repeat(True), strict=False))
+            forward(Columns(keys, changes, timestamps, batch.headers))
+
+        return run
 
 
 def count_initializer() -> int:
@@ -137,6 +178,9 @@ class Reduce(StoredTable):
                 forward(key, (new, old if with_old else None, valid_to == IS_LATEST), new_timestamp, headers)
 
         return process
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        return one_by_one(self, node, forward)
 
 
 class CogroupMerge(TableOperator):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from streams.engine.batch import BatchProcess, one_by_one
 from streams.engine.operator import NodeContext, Process
 from streams.operators.late import LateRecords
 from streams.operators.window_aggregate import FinalEmitter, WindowedTable
@@ -43,6 +44,9 @@ class SlidingAggregate(WindowedTable):
 
     def bind(self, node: NodeContext, forward: Process) -> Process:
         return _Sliding(self, node, forward).process
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        return None if self.late is not None else one_by_one(self, node, forward)
 
 
 class _Sliding:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain, compress, repeat
 from typing import Any
 
+from streams.engine.batch import BatchProcess, Columns
 from streams.engine.operator import NodeContext, Operator, Process
 from streams.errors import StreamsError
 from streams.functions import takes_key
@@ -31,11 +33,24 @@ class Filter(Operator):
 
         return filter_by_both if with_key else filter_by_value
 
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        test, unwanted, with_key = self.predicate, self.negated, takes_key(self.predicate)
+
+        def run(batch: Columns, _node: str = node.name) -> None:
+            answers = map(test, batch.keys, batch.values) if with_key else map(test, batch.values)
+            wanted = [bool(answer) is not unwanted for answer in answers]
+            forward(kept(batch, wanted))
+
+        return run
+
 
 class PassThrough(Operator):
     """Passes everything on: merges, branches and the filters of repartitions that keep null keys."""
 
     def bind(self, node: NodeContext, forward: Process) -> Process:
+        return forward
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
         return forward
 
 
@@ -48,6 +63,12 @@ class DropNullKeys(Operator):
                 forward(key, value, timestamp, headers)
 
         return process
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        def run(batch: Columns) -> None:
+            forward(kept(batch, [key is not None for key in batch.keys]) if None in batch.keys else batch)
+
+        return run
 
 
 class Map(Operator):
@@ -64,6 +85,16 @@ class Map(Operator):
             forward(new_key, new_value, timestamp, headers)
 
         return process
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        mapper = self.mapper
+
+        def run(batch: Columns, _node: str = node.name) -> None:
+            pairs = [(key, value) for key, value in map(mapper, batch.keys, batch.values)]
+            keys, values = [key for key, _ in pairs], [value for _, value in pairs]
+            forward(Columns(keys, values, batch.timestamps, batch.headers))
+
+        return run
 
 
 class SelectKey(Operator):
@@ -83,6 +114,15 @@ class SelectKey(Operator):
 
         return by_both if with_key else by_value
 
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        select, with_key = self.selector, takes_key(self.selector)
+
+        def run(batch: Columns, _node: str = node.name) -> None:
+            keys = list(map(select, batch.keys, batch.values) if with_key else map(select, batch.values))
+            forward(batch._replace(keys=keys))
+
+        return run
+
 
 class MapValues(Operator):
     """`mapper` gives the new value."""
@@ -101,6 +141,15 @@ class MapValues(Operator):
 
         return by_both if with_key else by_value
 
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        mapper, with_key = self.mapper, takes_key(self.mapper)
+
+        def run(batch: Columns, _node: str = node.name) -> None:
+            values = list(map(mapper, batch.keys, batch.values) if with_key else map(mapper, batch.values))
+            forward(batch._replace(values=values))
+
+        return run
+
 
 class FlatMap(Operator):
     """`mapper(key, value)` gives any number of (key, value) pairs."""
@@ -116,6 +165,18 @@ class FlatMap(Operator):
                 forward(new_key, new_value, timestamp, headers)
 
         return process
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        mapper = self.mapper
+
+        def run(batch: Columns, _node: str = node.name) -> None:
+            found = [list(pairs) for pairs in map(mapper, batch.keys, batch.values)]
+            counts = list(map(len, found))
+            pairs = [(key, value) for key, value in chain.from_iterable(found)]
+            keys, values = [key for key, _ in pairs], [value for _, value in pairs]
+            forward(Columns(keys, values, repeated(batch.timestamps, counts), repeated(batch.headers, counts)))
+
+        return run
 
 
 class FlatMapValues(Operator):
@@ -136,6 +197,18 @@ class FlatMapValues(Operator):
                 forward(key, new_value, timestamp, headers)
 
         return by_both if with_key else by_value
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        mapper, with_key = self.mapper, takes_key(self.mapper)
+
+        def run(batch: Columns, _node: str = node.name) -> None:
+            answers = map(mapper, batch.keys, batch.values) if with_key else map(mapper, batch.values)
+            found = [answer if type(answer) is list else list(answer) for answer in answers]
+            counts, values = list(map(len, found)), list(chain.from_iterable(found))
+            columns = [repeated(column, counts) for column in (batch.keys, batch.timestamps, batch.headers)]
+            forward(Columns(columns[0], values, columns[1], columns[2]))
+
+        return run
 
 
 class Peek(Operator):
@@ -190,6 +263,24 @@ class ToStream(Operator):
             forward(key, value[0], timestamp, headers)
 
         return process
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        def run(batch: Columns) -> None:
+            forward(batch._replace(values=[change[0] for change in batch.values]))
+
+        return run
+
+
+def kept(batch: Columns, wanted: Sequence[bool]) -> Columns:
+    """The records that are wanted."""
+    return Columns(*(list(compress(column, wanted)) for column in batch))
+
+
+def repeated(column: Sequence[Any], counts: Sequence[int]) -> Sequence[Any]:
+    """Each item as often as its count says."""
+    if len(counts) == sum(counts) and all(counts):
+        return column
+    return list(chain.from_iterable(map(repeat, column, counts)))
 
 
 def not_a_table(name: str) -> StreamsError:

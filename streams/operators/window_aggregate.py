@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from streams.engine.batch import BatchProcess, one_by_one
 from streams.engine.operator import NodeContext, Process, ValueGetter
 from streams.operators.aggregate import StoredTable
 from streams.operators.late import LateRecords
@@ -134,6 +135,9 @@ class WindowAggregate(WindowedTable):
                 emitter.emit(closed_before, headers)
 
         return process
+
+    def bind_batch(self, node: NodeContext, forward: BatchProcess) -> BatchProcess | None:
+        return None if self._late is not None else one_by_one(self, node, forward)
 
     def _emitter(self, node: NodeContext, forward: Process) -> FinalEmitter:
         store, windows = node.store(self.store.name), self._windows

@@ -6,9 +6,12 @@ Scans take a half-open range [low, high), `None` meaning no bound, and see the m
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Protocol
+
+_LONG = struct.Struct(">q")
 
 Entry = tuple[bytes, bytes]
 
@@ -33,6 +36,19 @@ class ByteMap(Protocol):
         """What was written survives a kill of this process."""
 
     def close(self) -> None: ...
+
+
+def segments_in(entries: ByteMap, space: bytes = b"\x00") -> list[int]:
+    """The numbers of the segments that a reopened map holds entries of: keys are `space ‖ number ‖ ...`."""
+    found: list[int] = []
+    low: bytes | None = space
+    while low is not None:
+        first = next(entries.scan(low, after_prefix(space)), None)
+        if first is None:
+            break
+        found.append(_LONG.unpack(first[0][1:9])[0])
+        low = after_prefix(first[0][:9])
+    return found
 
 
 def after_prefix(prefix: bytes) -> bytes | None:

@@ -41,7 +41,7 @@ def build_store(
     if kind is StoreKind.SESSION:
         return _session_store(builder, context, byte_maps, is_persistent)
     if kind is StoreKind.VERSIONED:
-        return VersionedKeyValueStore(builder, context)
+        return VersionedKeyValueStore(builder, context, byte_maps(builder.name))
     if kind is StoreKind.OUTER_JOIN:
         return OuterJoinStore(builder, context, byte_maps(builder.name) if is_persistent else MemoryByteMap())
     if kind is StoreKind.SUPPRESS:
@@ -71,10 +71,15 @@ def _session_store(
 ) -> StateStore:
     supplier = builder.supplier
     interval_ms = supplier.segment_interval_ms or segment_interval_ms(supplier.retention_ms)
-    if not is_persistent:
-        memory = MemorySessionBytes(supplier.retention_ms, interval_ms if supplier.is_time_ordered else 0, context)
-        return SessionStore(builder, context, memory, False)
-    persistent = PersistentSessionBytes(
-        byte_maps(builder.name), supplier.retention_ms, interval_ms, supplier.is_time_ordered, context
+    if not is_persistent and not supplier.is_time_ordered:
+        return SessionStore(builder, context, MemorySessionBytes(supplier.retention_ms, context), False)
+    # Emit-on-close looks for sessions past retention. Kafka's in-memory store has forgotten them by then and emits
+    # nothing; ours keeps them by segments, as the persistent store does.
+    sessions = PersistentSessionBytes(
+        byte_maps(builder.name) if is_persistent else MemoryByteMap(),
+        supplier.retention_ms,
+        interval_ms,
+        supplier.is_time_ordered,
+        context,
     )
-    return SessionStore(builder, context, persistent, True)
+    return SessionStore(builder, context, sessions, is_persistent)

@@ -7,7 +7,7 @@ Scans go in the order of the keys' bytes. Iterators see the keys as they were wh
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from streams.errors import StateStoreError
@@ -40,6 +40,9 @@ class KeyValueStore(StateStore, Generic[K, V]):
         self._keeps_keys = key_serde.immutable
         self._keeps_values = value_serde.immutable
         self._write = context.change_writer(self.name) if builder.is_logged else None
+        self._write_batch = context.batch_change_writer(self.name) if builder.is_logged else None
+        self._keys_bytes = key_serde.batch_serializer(topic)
+        self._values_bytes = value_serde.batch_serializer(topic)
 
     # -- what subclasses give
 
@@ -91,6 +94,20 @@ class KeyValueStore(StateStore, Generic[K, V]):
             self._write(key_bytes, self._value_bytes(value[0]), value[1], ())
         else:
             self._write(key_bytes, self._value_bytes(value), None, ())
+
+    # -- many at once, for operators that update rows in a loop of their own
+
+    def batch_rows(self, keys: Sequence[K]) -> dict[K, Any] | None:
+        """A dict that holds the rows of `keys` (None or absent when there is none), to be changed in place.
+
+        Say `wrote(keys, ...)` right after. None when this store keeps no objects: then go by `get` and `put`.
+        """
+        return None
+
+    def wrote(self, keys: Sequence[K], values: Sequence[Any], timestamps: Sequence[int]) -> None:
+        """These changes have been made to `batch_rows`, in this order: log them. For timestamped stores."""
+        if self._write_batch is not None:
+            self._write_batch(self._keys_bytes(keys), self._values_bytes(values), timestamps)
 
     def restore(self, key: bytes, value: bytes | None, timestamp: int, headers: Headers) -> None:
         restored: Any = None
@@ -155,6 +172,12 @@ class MemoryKeyValueStore(KeyValueStore[K, V]):
             pair: Any = value
             stored = (self._value_bytes(pair[0]), pair[1]) if self.is_timestamped else self._value_bytes(value)
         self._map[place] = stored
+
+    def batch_rows(self, keys: Sequence[K]) -> dict[K, Any] | None:
+        if not self._keeps_keys or not self._keeps_values:
+            return None
+        self._index = None  # built again by the next scan
+        return self._map
 
     def _add_to_index(self, place: Any) -> None:
         assert self._index is not None
@@ -221,6 +244,21 @@ class PersistentKeyValueStore(KeyValueStore[K, V]):
         self._dirty[place] = None
         if len(self._dirty) > self.max_cached:
             self.commit()
+
+    def batch_rows(self, keys: Sequence[K]) -> dict[K, Any] | None:
+        if not self._keeps_keys or not self._keeps_values:
+            return None
+        if len(self._dirty) > self.max_cached:
+            self.commit()
+        cache = self._cache
+        missing = set(keys).difference(cache)
+        for key, key_bytes in zip(missing, self._keys_bytes(list(missing)), strict=True):
+            cache[key] = self._decode(self._bytes.get(key_bytes))
+        return cache
+
+    def wrote(self, keys: Sequence[K], values: Sequence[Any], timestamps: Sequence[int]) -> None:
+        self._dirty.update(dict.fromkeys(keys))
+        super().wrote(keys, values, timestamps)
 
     def _encode(self, value: Any) -> bytes | None:
         if value is None:

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from typing import Protocol
 
-from streams.stores.byte_map import ByteMap
+from streams.stores.byte_map import ByteMap, segments_in
 from streams.stores.store import StoreContext
 from streams.stores.window_bytes import NO_TIME
 
@@ -39,15 +39,10 @@ class SessionBytes(Protocol):
 
 
 class MemorySessionBytes:
-    """Sessions per end; a scan goes by end, then key, then latest start first.
+    """Sessions per end; a scan goes by end, then key, then latest start first. Those past retention are forgotten."""
 
-    Those past retention are hidden, and forgotten `slack_ms` later: `find_ended` still sees them, so that emit-on-close
-    finds every session. (Kafka's in-memory store forgets them before it can.)
-    """
-
-    def __init__(self, retention_ms: int, slack_ms: int, context: StoreContext) -> None:
+    def __init__(self, retention_ms: int, context: StoreContext) -> None:
         self._retention_ms = retention_ms
-        self._slack_ms = slack_ms
         self._context = context
         self._latest = NO_TIME
         self._ends: list[int] = []
@@ -90,7 +85,7 @@ class MemorySessionBytes:
             del self._ends_of[key]
 
     def _expire(self) -> None:
-        oldest_live = max(0, self._latest - self._retention_ms - self._slack_ms + 1)
+        oldest_live = max(0, self._latest - self._retention_ms + 1)
         stop = bisect_left(self._ends, oldest_live)
         for end in self._ends[:stop]:
             for key in self._sessions.pop(end):
@@ -147,7 +142,7 @@ class PersistentSessionBytes:
         self._is_time_ordered = is_time_ordered
         self._context = context
         self._latest = NO_TIME
-        self._segments: list[int] = []
+        self._segments: list[int] = segments_in(byte_map)
 
     def _segment(self, time: int) -> int:
         return int(time / self._interval_ms) if time < 0 else time // self._interval_ms

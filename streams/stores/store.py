@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +12,9 @@ from streams.serdes import Serde
 
 ChangeWriter = Callable[[bytes, bytes | None, int | None, Headers], None]
 """Takes (key, value or None, timestamp or None for now, headers) of one change of a store."""
+
+BatchChangeWriter = Callable[[Sequence[bytes], Sequence[bytes | None], Sequence[int]], None]
+"""Takes keys, values and timestamps of many changes of a store."""
 
 
 class StoreContext(Protocol):
@@ -39,6 +42,8 @@ class StoreContext(Protocol):
     def changelog_topic(self, store_name: str) -> str: ...
 
     def change_writer(self, store_name: str) -> ChangeWriter: ...
+
+    def batch_change_writer(self, store_name: str) -> BatchChangeWriter: ...
 
 
 class StateStore:

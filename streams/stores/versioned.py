@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left, bisect_right
 from typing import Generic, NamedTuple, TypeVar
 
 from streams.errors import StateStoreError
 from streams.records import Headers
 from streams.stores.builder import StoreBuilder
+from streams.stores.byte_map import ByteMap
 from streams.stores.store import StateStore, StoreContext
 from streams.windowed_keys import MAX_TIME
 
@@ -17,6 +19,8 @@ V = TypeVar("V")
 NOT_PUT = -(2**63)
 IS_LATEST = -1
 NO_TIME = -1
+
+_VERSION = struct.Struct(">qi")
 
 
 class VersionedRecord(NamedTuple, Generic[V]):
@@ -36,13 +40,31 @@ class _Versions:
         self.times: list[int] = []
         self.values: list[bytes | None] = []
 
+    @classmethod
+    def read(cls, data: bytes | None) -> _Versions:
+        """From the bytes that `written` gave: time, length (-1: tombstone) and value of each version."""
+        versions, at = cls(), 0
+        while data and at < len(data):
+            timestamp, length = _VERSION.unpack_from(data, at)
+            at += _VERSION.size + max(length, 0)
+            versions.times.append(timestamp)
+            versions.values.append(None if length < 0 else data[at - length : at])
+        return versions
+
+    def written(self) -> bytes:
+        parts = []
+        for timestamp, value in zip(self.times, self.values, strict=True):
+            parts += [_VERSION.pack(timestamp, -1 if value is None else len(value)), value or b""]
+        return b"".join(parts)
+
 
 class VersionedKeyValueStore(StateStore, Generic[K, V]):
     """`put(key, value, timestamp)` and `get(key)` or `get_as_of(key, timestamp)`."""
 
     is_persistent = True
+    max_cached = 50_000
 
-    def __init__(self, builder: StoreBuilder, context: StoreContext) -> None:
+    def __init__(self, builder: StoreBuilder, context: StoreContext, byte_map: ByteMap) -> None:
         self.name = builder.name
         self.history_ms = builder.supplier.retention_ms
         interval_ms = builder.supplier.segment_interval_ms
@@ -50,6 +72,8 @@ class VersionedKeyValueStore(StateStore, Generic[K, V]):
         self._context = context
         self._latest = NO_TIME
         self._keys: dict[bytes, _Versions] = {}
+        self._dirty: set[bytes] = set()
+        self._bytes = byte_map
         topic = context.changelog_topic(self.name)
         key_serde = context.key_serde(builder.key_serde, self.name)
         value_serde = context.value_serde(builder.value_serde, self.name)
@@ -80,7 +104,8 @@ class VersionedKeyValueStore(StateStore, Generic[K, V]):
         if timestamp < self._latest - self.history_ms:
             return NOT_PUT
         self._latest = max(self._latest, timestamp)
-        versions = self._keys.setdefault(key, _Versions())
+        versions = self._versions(key)
+        self._dirty.add(key)
         self._forget_expired(versions)
         times, values = versions.times, versions.values
         at = bisect_left(times, timestamp)
@@ -94,6 +119,25 @@ class VersionedKeyValueStore(StateStore, Generic[K, V]):
             times.insert(at, timestamp)
             values.insert(at, value)
         return valid_to
+
+    def _versions(self, key: bytes) -> _Versions:
+        versions = self._keys.get(key)
+        if versions is None:
+            if len(self._keys) >= self.max_cached:
+                self.commit()
+                self._keys.clear()
+            versions = self._keys[key] = _Versions.read(self._bytes.get(key))
+        return versions
+
+    def commit(self) -> None:
+        for key in self._dirty:
+            self._bytes.put(key, self._keys[key].written())
+        self._dirty.clear()
+
+    def close(self) -> None:
+        self.commit()
+        self._bytes.flush()
+        self._bytes.close()
 
     def _is_expired(self, valid_to: int) -> bool:
         """Whether the segment that would hold a version valid until then is gone."""
@@ -114,16 +158,14 @@ class VersionedKeyValueStore(StateStore, Generic[K, V]):
 
     def get(self, key: K) -> VersionedRecord[V] | None:
         """The latest version; None when there is none or it is a tombstone."""
-        versions = self._keys.get(self._key_bytes(key) or b"")
-        if versions is None or not versions.times or versions.values[-1] is None:
+        versions = self._versions(self._key_bytes(key) or b"")
+        if not versions.times or versions.values[-1] is None:
             return None
         return VersionedRecord(self._value_object(versions.values[-1]), versions.times[-1])
 
     def get_as_of(self, key: K, timestamp: int) -> VersionedRecord[V] | None:
         """The version valid at `timestamp`; None when there was none, or its time is past the history."""
-        versions = self._keys.get(self._key_bytes(key) or b"")
-        if versions is None:
-            return None
+        versions = self._versions(self._key_bytes(key) or b"")
         at = bisect_right(versions.times, timestamp) - 1
         if at < 0 or versions.values[at] is None:
             return None
@@ -137,7 +179,7 @@ class VersionedKeyValueStore(StateStore, Generic[K, V]):
         self, key: K, time_from: int = 0, time_to: int = MAX_TIME, *, descending: bool = True
     ) -> list[VersionedRecord[V]]:
         """The versions valid at some time in [time_from, time_to]."""
-        versions = self._keys.get(self._key_bytes(key) or b"", _Versions())
+        versions = self._versions(self._key_bytes(key) or b"")
         times = versions.times
         first, last = max(bisect_right(times, time_from) - 1, 0), bisect_right(times, time_to)
         found = [

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from typing import Protocol
 
-from streams.stores.byte_map import ByteMap
+from streams.stores.byte_map import ByteMap, segments_in
 from streams.stores.store import StoreContext
 
 WindowEntry = tuple[bytes, int, bytes]
@@ -189,7 +189,7 @@ class PersistentWindowBytes:
         self._context = context
         self._latest = NO_TIME
         self._sequence = 0
-        self._segments: list[int] = []
+        self._segments: list[int] = segments_in(byte_map)
 
     def _segment(self, time: int) -> int:
         return int(time / self._interval_ms) if time < 0 else time // self._interval_ms

@@ -15,6 +15,7 @@ from actors.append_request import AppendRequest
 from actors.group_mail import GroupCall
 from actors.offsets_partition import GroupPorts, OffsetsPartition
 from machines.group_events import FetchOffsets, GroupConfig
+from machines.topic_view import NO_TOPICS
 from model.errors import ErrorCode
 from protocol.records import iter_batches, patch
 
@@ -81,6 +82,8 @@ class FakePartition:
             wall_ms=lambda: 1_700_000_000_000,
             config=lambda: GroupConfig(**config),
             commit_timeout_ms=5_000,
+            topics=NO_TOPICS,
+            pace_ms=lambda: 1_000,
         )
         self.system.start(LEADER, lambda: FakeLeader(self))
         self.start()

@@ -119,6 +119,8 @@ class Stage:
         )  # fmt: skip
         self.topic = self.accumulator.topics["t"] = TopicQueues("t", 2, [0, 1])
         self.identity = Identity(self)
+        for number in range(2):
+            self.queue(number).stamp = self.queue(number).proven = self.identity.stamp
         self.sender = Sender(self, self.accumulator, self.identity)  # type: ignore[arg-type]
         self.identity.sender = self.sender
 

@@ -1,0 +1,1 @@
+"""A topology on a cluster: topics, assignment of tasks, restore, commits."""

@@ -1,0 +1,107 @@
+"""Which topics a topology reads, writes and keeps for itself, and how many partitions each needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from clients.admin import Admin
+from clients.admin_types import NewTopic
+from model.errors import TopicAlreadyExists
+from streams.errors import StreamsError
+from streams.stores.builder import StoreKind
+from streams.topology import ProcessorNode, SinkNode, SourceNode, Topology
+
+
+@dataclass
+class Subtopology:
+    """One share of the topology: task `id_p` reads partition p of each of its topics. Topics by their real names."""
+
+    id: int
+    node_names: list[str]
+    sources: list[str] = field(default_factory=list)
+    sinks: list[str] = field(default_factory=list)
+    changelogs: dict[str, str] = field(default_factory=dict)
+    is_global: bool = False
+    partitions: int = 0
+
+
+def subtopologies(topology: Topology, application_id: str) -> list[Subtopology]:
+    """Raises StreamsError for what the live engine can't run yet: sources by pattern."""
+
+    def real(topic: str) -> str:
+        return f"{application_id}-{topic}" if topic in topology.internal_topics else topic
+
+    found = []
+    for number, names in topology.subtopologies().items():
+        sub = Subtopology(number, names, is_global=topology.is_global_group(names))
+        for name in names:
+            node = topology.nodes[name]
+            if isinstance(node, SourceNode):
+                if node.pattern is not None:
+                    raise StreamsError(f"source {name}: topics by pattern only work in the test driver so far")
+                sub.sources += [real(topic) for topic in node.topics]
+            elif isinstance(node, SinkNode) and isinstance(node.topic, str):
+                sub.sinks.append(real(node.topic))
+            elif isinstance(node, ProcessorNode):
+                for store in node.stores:
+                    builder = topology.stores.get(store)
+                    if builder is not None and builder.is_logged:
+                        sub.changelogs[store] = f"{application_id}-{store}-changelog"
+                    elif builder is not None and store in topology.source_topic_of_store:
+                        sub.changelogs[store] = topology.source_topic_of_store[store]
+        found.append(sub)
+    return found
+
+
+def count_partitions(
+    topology: Topology, subs: list[Subtopology], known: Mapping[str, int], application_id: str
+) -> None:
+    """Set each subtopology's `partitions`: the most of its topics, internal ones as many as what is written to them.
+
+    Raises StreamsError when a topic that somebody else keeps is missing.
+    """
+    counts = dict(known)
+    for topic, partitions in topology.internal_topics.items():
+        if partitions is not None:
+            counts[f"{application_id}-{topic}"] = partitions
+    internal = {f"{application_id}-{topic}" for topic in topology.internal_topics}
+    for sub in subs:
+        for topic in sub.sources:
+            if topic not in internal and topic not in known:
+                raise StreamsError(f"source topic {topic} does not exist; create it before the app starts")
+    for _ in range(len(subs) + 1):
+        for sub in subs:
+            sub.partitions = max((counts.get(topic, 0) for topic in sub.sources), default=0)
+            for topic in sub.sinks:
+                if topic in internal and topology.internal_topics[topic.removeprefix(f"{application_id}-")] is None:
+                    counts[topic] = max(counts.get(topic, 0), sub.partitions)
+
+
+def create_internal_topics(
+    admin: Admin, topology: Topology, subs: list[Subtopology], application_id: str, replication: int
+) -> None:
+    """Repartition topics and changelogs that aren't there yet, with Kafka Streams' names and settings."""
+    existing = set(admin.list_topics(internal=True))
+    internal = {f"{application_id}-{topic}" for topic in topology.internal_topics}
+    wanted: dict[str, NewTopic] = {}
+    for sub in subs:
+        for topic in sub.sources:
+            if topic in internal:
+                configs = {"cleanup.policy": "delete", "retention.ms": "-1", "segment.bytes": "52428800"}
+                wanted[topic] = NewTopic(topic, sub.partitions, replication, configs)
+        for store, topic in sub.changelogs.items():
+            if topic.startswith(f"{application_id}-") and topic.endswith("-changelog"):
+                supplier = topology.stores[store].supplier
+                configs = {"cleanup.policy": "compact"}
+                if supplier.kind in (StoreKind.WINDOW, StoreKind.TIMESTAMPED_WINDOW, StoreKind.SESSION):
+                    configs["cleanup.policy"] = "compact,delete"
+                    configs["retention.ms"] = str(supplier.retention_ms + 24 * 3600 * 1000)
+                configs.update(topology.stores[store].log_config)
+                wanted[topic] = NewTopic(topic, sub.partitions, replication, configs)
+    for topic, new in wanted.items():
+        if topic not in existing:
+            try:
+                admin.create_topics([new])
+            except TopicAlreadyExists:
+                pass  # another instance was quicker
