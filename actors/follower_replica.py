@@ -106,9 +106,7 @@ class FollowerReplica(Actor):
         for effect in effects:
             if type(effect) is AppendBatches:
                 assert data is not None
-                fresh = _from_offset(data, effect.from_offset)
-                if len(fresh):
-                    log.append_as_follower(fresh)
+                self._append(data, effect.from_offset)
                 self._step(LogChanged(log.log_end_offset, log.last_epoch), None)
             elif type(effect) is Confirm:
                 self.ports.send(self.leader_id, replica, Replicated(epoch, effect.log_end_offset))
@@ -123,7 +121,10 @@ class FollowerReplica(Actor):
                 self.ports.send(self.leader_id, replica, message)
             elif type(effect) is TruncateTo:
                 self.ports.before_truncation(replica, log.segment_base(effect.offset))
-                log.truncate_to(effect.offset)
+                if effect.offset >= log.log_start_offset:
+                    log.truncate_to(effect.offset)
+                else:  # after an unclean election: the leader has less than we have deleted
+                    log.truncate_fully_and_start_at(effect.offset)
                 replica.high_watermark = min(replica.high_watermark, log.log_end_offset)
                 self._step(LogChanged(log.log_end_offset, log.last_epoch), None)
             elif type(effect) is RestartAt:
@@ -132,10 +133,15 @@ class FollowerReplica(Actor):
                 replica.high_watermark = effect.offset
                 self._step(LogChanged(log.log_end_offset, log.last_epoch), None)
 
-
-def _from_offset(data: Buffer, offset: int) -> Buffer:
-    """The part of the pushed batches that the log does not hold yet."""
-    for header in iter_batches(data):
-        if header.base_offset >= offset:
-            return memoryview(data)[header.position :] if header.position else data
-    return b""
+    def _append(self, data: Buffer, offset: int) -> None:
+        """Append those of the pushed batches that the log does not hold yet."""
+        log = self.replica.log
+        for header in iter_batches(data):
+            if header.next_offset <= offset:
+                continue
+            if header.base_offset < offset and log.log_start_offset == log.log_end_offset:
+                # the leader's log starts amid this batch (DeleteRecords), so ours begins with it, too
+                self.ports.before_truncation(self.replica, header.base_offset)
+                log.truncate_fully_and_start_at(header.base_offset)
+            log.append_as_follower(memoryview(data)[header.position :] if header.position else data)
+            return

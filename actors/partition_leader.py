@@ -168,9 +168,9 @@ class PartitionLeader(Actor):
             self._step(FollowerReplicated(follower, message.log_end_offset))
             return
         assert isinstance(message, Follow)
-        epoch_end = (-1, -1)
-        if message.last_epoch >= 0:
-            epoch_end = self.replica.log.end_offset_for_epoch(message.last_epoch)
+        log, epoch_end = self.replica.log, (-1, -1)
+        if message.last_epoch >= max(0, log.leader_epochs.first_epoch):
+            epoch_end = log.end_offset_for_epoch(message.last_epoch)
         self._step(
             Followed(
                 follower, message.incarnation, message.log_end_offset, message.last_epoch, epoch_end, message.attempt
@@ -207,6 +207,8 @@ class PartitionLeader(Actor):
     def _push(self, push: Push) -> None:
         """Send what the log holds from there, and report how far that went; then go on while the window allows."""
         offset, next_offset, data = push.offset, push.offset, b""  # type: int, int, Buffer
+        if offset < self.replica.log.log_start_offset:
+            return  # gone since; LogStartMoved is in the inbox
         if push.max_bytes and offset < self.machine.log_end_offset:
             if self._fresh[0] == offset:
                 _, next_offset, data = self._fresh

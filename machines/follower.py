@@ -164,8 +164,11 @@ class FollowerMachine:
         return leader_epoch == self.leader_epoch and attempt == self.attempt and not self.is_synced
 
     def _on_batches(self, event: BatchesArrived, now_ms: int) -> list[Effect]:
-        if event.leader_epoch != self.leader_epoch or event.attempt != self.attempt:
+        if event.leader_epoch != self.leader_epoch:
             return []
+        if event.attempt != self.attempt:
+            # a leader that lost its memory may have got an old question of ours: it would push like this for ever
+            return self._ask(now_ms) if self.is_synced and self._may_ask(now_ms) else []
         if event.base_offset > self.log_end_offset:  # something was lost on the way
             return self._ask(now_ms) if self.is_synced or self._may_ask(now_ms) else []
         if not self.is_synced:

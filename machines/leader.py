@@ -135,8 +135,7 @@ class LeaderMachine:
             case FollowerGone():
                 return self._on_gone(event, now_ms)
             case LogStartMoved():
-                self.log_start_offset = event.log_start_offset
-                return []
+                return self._on_log_start(event, now_ms)
 
     def lead_alone(self) -> list[Effect]:
         """With nobody else in the ISR our whole log is committed at once."""
@@ -245,7 +244,7 @@ class LeaderMachine:
             if epoch < event.last_epoch or end_offset < event.log_end_offset:
                 progress.is_following = False
                 return [SendDiverged(event.follower, epoch, end_offset, event.attempt)]
-        elif event.log_end_offset > self.log_end_offset:
+        elif event.log_end_offset != self.log_start_offset:  # it has records of which it knows no epoch, or none
             progress.is_following = False
             return [SendStartAt(event.follower, self.log_start_offset, event.attempt)]
         progress.is_following = True
@@ -326,6 +325,18 @@ class LeaderMachine:
             progress.is_gone = True
             progress.forget_in_flight()
         return []
+
+    def _on_log_start(self, event: LogStartMoved, now_ms: int) -> list[Effect]:
+        """Whoever still needs what is gone has to ask again, to be told where to start."""
+        self.log_start_offset = event.log_start_offset
+        effects: list[Effect] = []
+        for follower, progress in self.progress.items():
+            if progress.is_following and progress.log_end_offset < event.log_start_offset:
+                progress.is_following = False
+                progress.forget_in_flight()
+                progress.led_ms = now_ms
+                effects.append(SendLead(follower))
+        return effects
 
     # -- time ------------------------------------------------------------------------------------------------------
 

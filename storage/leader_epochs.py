@@ -60,6 +60,11 @@ class LeaderEpochs:
         return EpochStart(self._epochs[-1], self._starts[-1]) if self._epochs else None
 
     @property
+    def first_epoch(self) -> int:
+        """-1 when no epoch is known. The log holds nothing of older ones."""
+        return self._epochs[0] if self._epochs else -1
+
+    @property
     def latest_epoch(self) -> int:
         """-1 when no epoch is known."""
         return self._epochs[-1] if self._epochs else -1

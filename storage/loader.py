@@ -36,7 +36,11 @@ _DEFAULT_INDEX_INTERVAL = 4096
 
 @dataclass(slots=True)
 class LoadedLog:
-    """What `Log` needs to go on. `truncated_bytes` counts what recovery cut off."""
+    """What `Log` needs to go on. `truncated_bytes` counts what recovery cut off.
+
+    `log_start_offset` is what the epochs know of the log's start: DeleteRecords cuts them at once, while the checkpoint
+    of log starts is written later. What lies before has no epochs any more, so no replica could be compared with it.
+    """
 
     segments: list[Segment]
     log_end_offset: int
@@ -44,6 +48,7 @@ class LoadedLog:
     producers: ProducerStateMap
     snapshots: ProducerSnapshots
     truncated_bytes: int = 0
+    log_start_offset: int = 0
 
 
 def load(
@@ -74,7 +79,7 @@ def load(
     segments = [Segment(directory, base, disk, size=sizes[base]) for base in sorted(sizes)]
     epochs = LeaderEpochs(directory / EPOCHS_FILE, disk)
     snapshots = ProducerSnapshots(directory, disk, files.get(SNAPSHOT_SUFFIX, {}))
-    if epochs.is_suspect:
+    if epochs.is_suspect or (epochs.latest() is None and any(sizes.values())):
         was_clean, recovery_point = False, 0
     loaded = LoadedLog(segments, segments[-1].base_offset, epochs, ProducerStateMap(), snapshots)
     if was_clean and _find_end(loaded):
@@ -88,6 +93,7 @@ def load(
         snapshots.remove_above(-1)
         return _empty(directory, disk, log_start_offset)
     if epochs.latest() is not None:
+        loaded.log_start_offset = min(epochs.entries[0].start_offset, loaded.log_end_offset)
         epochs.truncate_from_end(loaded.log_end_offset)
     snapshots.remove_above(loaded.log_end_offset)
     loaded.producers = _replay_producers(loaded, scanned_from)

@@ -96,3 +96,10 @@ def test_an_unanswered_question_is_asked_again() -> None:
     follower = a_follower()
     assert follower.step(TimerFired(), ASK_AGAIN_AFTER_MS - 1) == []
     assert follower.step(TimerFired(), ASK_AGAIN_AFTER_MS) == [AskToFollow(10, 4, 2)]
+
+
+def test_pushes_for_an_old_question_make_a_follower_in_step_ask_anew_but_not_in_a_hurry() -> None:
+    follower = a_synced_follower()
+    assert follower.step(BatchesArrived(5, 0, 100, 10, 0, attempt=0), 0) == [], "may have been on the way"
+    asked = follower.step(BatchesArrived(5, 0, 100, 10, 0, attempt=0), ASK_AGAIN_AFTER_MS)
+    assert asked == [AskToFollow(10, 4, 2)], "the leader takes an old question for the last one"

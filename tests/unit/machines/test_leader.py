@@ -17,6 +17,7 @@ from machines.leader_events import (
     FollowerReplicated,
     IsrCommitted,
     IsrRefused,
+    LogStartMoved,
     ProposeIsr,
     Push,
     Pushed,
@@ -256,3 +257,17 @@ def test_after_a_crash_every_replica_is_at_stake_until_our_isr_is_confirmed() ->
     assert not acks_without_broker_3(leader), "what the crashed one proposed may have been accepted"
     assert ProposeIsr((1, 2), (-1, 1), 7) in leader.step(TimerFired())
     assert AdvanceHighWatermark(11) in leader.step(IsrCommitted((1, 2), (1, 2, 3), 8))
+
+
+def test_a_follower_that_needs_deleted_records_is_made_to_ask_where_to_start() -> None:
+    leader = a_leader(following=(2,), isr=(1, 2))
+    leader.follow(3, log_end=4)
+    assert leader.step(LogStartMoved(6)) == [SendLead(3)]
+    assert leader.step(Appended(11)) == [Push(2, 10, 1 << 20, attempt=1)]
+    assert leader.follow(3, log_end=4) == [SendStartAt(3, 6, 1)]
+
+
+def test_records_of_unknown_epochs_are_not_taken_for_a_part_of_our_log() -> None:
+    leader = Leader()
+    assert leader.follow(2, log_end=6, last_epoch=-1) == [SendStartAt(2, 0, 1)]
+    assert leader.follow(3, log_end=0, last_epoch=-1)[0] == Push(3, 0, 1 << 20, attempt=1)

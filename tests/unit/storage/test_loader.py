@@ -238,3 +238,18 @@ def test_a_batch_older_than_the_one_before_ends_the_log(tmp_path):
     with open(active_file(log), "ab") as file:
         file.write(a_batch(2, base_offset=12, leader_epoch=1))
     assert a_log(tmp_path, was_clean=False).log_end_offset == 12
+
+
+def test_a_log_starts_where_its_epochs_do_when_the_checkpoint_of_log_starts_is_older(tmp_path):
+    log = filled(tmp_path, segment_bytes=400)
+    log.advance_log_start(3)
+    again = a_log(tmp_path, was_clean=False, recovery_point=TRUST_ALL)
+    again.check()
+    assert (again.log_start_offset, again.leader_epochs.entries) == (3, [(3, 3)])
+
+
+def test_epochs_that_a_power_loss_took_are_found_again_in_the_batches(tmp_path):
+    log = filled(tmp_path)
+    (log.directory / "leader-epoch-checkpoint").unlink()
+    again = a_log(tmp_path, was_clean=False, recovery_point=10)
+    assert (again.log_start_offset, again.leader_epochs.entries) == (0, [(3, 0)])

@@ -1,0 +1,197 @@
+"""The shells of groups: replies wait for records, a replay gives the groups back, nobody is left without an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
+
+from group_shells import FakePartition
+
+from model.errors import ErrorCode
+from protocol.k08_offset_commit import OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic
+from protocol.k11_join_group import JoinGroupRequest, JoinGroupRequestProtocol
+from protocol.k12_heartbeat import HeartbeatRequest
+from protocol.k14_sync_group import SyncGroupRequest, SyncGroupRequestAssignment
+
+
+def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    @wraps(test)
+    def run() -> None:
+        asyncio.run(test())
+
+    return run
+
+
+def commit(offset: int, topic: str = "t") -> OffsetCommitRequest:
+    row = OffsetCommitRequestPartition(partition_index=0, committed_offset=offset, committed_metadata="")
+    return OffsetCommitRequest(
+        group_id="g",
+        generation_id_or_member_epoch=-1,
+        member_id="",
+        topics=[OffsetCommitRequestTopic(name=topic, partitions=[row])],
+    )
+
+
+def error_of(answer: Any) -> ErrorCode:
+    return ErrorCode(answer.topics[0].partitions[0].error_code)
+
+
+def join(member_id: str = "", group_id: str = "g") -> JoinGroupRequest:
+    return JoinGroupRequest(
+        group_id=group_id,
+        session_timeout_ms=10_000,
+        rebalance_timeout_ms=30_000,
+        member_id=member_id,
+        protocol_type="consumer",
+        protocols=[JoinGroupRequestProtocol(name="range", metadata=b"m")],
+    )
+
+
+async def a_member(stage: FakePartition) -> str:
+    """Of a stable group, alone in it."""
+    joined = await stage.ask(join(), 3)
+    assignments = [SyncGroupRequestAssignment(member_id=joined.member_id, assignment=b"all")]
+    sync = SyncGroupRequest(group_id="g", generation_id=1, member_id=joined.member_id, assignments=assignments)
+    assert (await stage.ask(sync, 3)).assignment == b"all"
+    return str(joined.member_id)
+
+
+@on_a_loop
+async def test_a_commit_is_answered_when_its_record_is_safe():
+    stage = FakePartition()
+    stage.holds = True
+    call = stage.call(commit(7), 9)
+    await stage.until(lambda: bool(stage.held))
+    assert not call.future.done()
+    stage.release()
+    assert error_of(await call.future) is ErrorCode.NONE
+    assert await stage.committed() == 7
+
+
+@on_a_loop
+async def test_what_comes_after_a_commit_is_answered_after_it():
+    stage = FakePartition()
+    stage.holds = True
+    first, second = stage.call(commit(1), 9), stage.call(commit(2), 9)
+    await stage.until(lambda: len(stage.held) == 2)
+    late, early = stage.held.pop(), stage.held.pop()
+    late.answer(ErrorCode.NONE)
+    await stage.until(lambda: True)
+    assert not second.future.done()
+    early.answer(ErrorCode.NONE)
+    await asyncio.gather(first.future, second.future)
+
+
+@on_a_loop
+async def test_a_new_coordinator_knows_what_the_old_one_wrote():
+    stage = FakePartition()
+    for offset in range(1, 9):
+        await stage.ask(commit(offset), 9)
+    stage.stop()
+    stage.start()
+    assert await stage.committed() == 8
+
+
+@on_a_loop
+async def test_nobody_is_shown_what_may_still_be_lost():
+    stage = FakePartition()
+    await stage.ask(commit(1), 9)
+    stage.holds = True
+    stage.call(commit(2), 9)
+    await stage.until(lambda: bool(stage.held))
+    stage.stop()
+    stage.start()
+    fetched = asyncio.ensure_future(stage.committed())
+    await stage.until(lambda: bool(stage.replica.waiters))
+    assert not fetched.done()
+    stage.release()
+    assert await fetched == 2
+
+
+@on_a_loop
+async def test_who_waits_when_the_role_ends_is_sent_away():
+    stage = FakePartition()
+    stage.holds = True
+    call = stage.call(commit(1), 9)
+    await stage.until(lambda: bool(stage.held))
+    stage.stop()
+    assert error_of(await call.future) is ErrorCode.NOT_COORDINATOR
+
+
+@on_a_loop
+async def test_a_record_that_can_not_be_written_is_not_remembered():
+    stage = FakePartition()
+    await stage.ask(commit(1), 9)
+    stage.refuses = ErrorCode.NOT_ENOUGH_REPLICAS
+    assert error_of(await stage.ask(commit(2), 9)) is ErrorCode.COORDINATOR_NOT_AVAILABLE
+    stage.refuses = None
+    assert await stage.committed() == 1
+
+
+@on_a_loop
+async def test_a_record_that_is_in_the_log_but_late_is_kept():
+    stage = FakePartition()
+    await stage.ask(commit(1), 9)
+    stage.holds = True
+    call = stage.call(commit(2), 9)
+    await stage.until(lambda: bool(stage.held))
+    stage.release(ErrorCode.REQUEST_TIMED_OUT)
+    stage.holds = False
+    assert error_of(await call.future) is ErrorCode.COORDINATOR_NOT_AVAILABLE
+    assert await stage.committed() == 2
+
+
+@on_a_loop
+async def test_a_group_of_which_nothing_is_known_leaves_no_actor_behind():
+    stage = FakePartition()
+    assert await stage.committed() == -1
+    await stage.until(lambda: not stage.shell.groups and not stage.system.is_running("/group/g"))
+
+
+@on_a_loop
+async def test_a_group_whose_actor_fails_starts_anew_from_the_log():
+    stage = FakePartition()
+    await stage.ask(commit(3), 9)
+    stage.shell.groups["g"].offsets.committed["t"] = None  # type: ignore[assignment]
+    call = stage.call(commit(4), 9)
+    assert error_of(await call.future) is ErrorCode.NOT_COORDINATOR
+    await asyncio.sleep(0.1)
+    assert await stage.committed() == 3
+
+
+@on_a_loop
+async def test_a_held_heartbeat_is_answered_when_a_rebalance_begins():
+    stage = FakePartition()
+    member = await a_member(stage)
+    beat = stage.call(HeartbeatRequest(group_id="g", generation_id=1, member_id=member), 3, may_wait=True)
+    await stage.committed()
+    assert not beat.future.done()
+    stage.call(join(), 3)
+    assert (await beat.future).error_code == ErrorCode.REBALANCE_IN_PROGRESS
+
+
+@on_a_loop
+async def test_a_held_heartbeat_is_answered_when_its_client_is_in_a_hurry():
+    stage = FakePartition()
+    member = await a_member(stage)
+    beat = stage.call(HeartbeatRequest(group_id="g", generation_id=1, member_id=member), 3, may_wait=True)
+    await stage.committed()
+    beat.hurry(8)
+    assert (await beat.future).error_code == ErrorCode.NONE
+    hasty = stage.call(HeartbeatRequest(group_id="g", generation_id=1, member_id=member), 3, may_wait=True)
+    hasty.hurry(8)  # before the group has taken it in
+    assert (await hasty.future).error_code == ErrorCode.NONE
+
+
+@on_a_loop
+async def test_of_two_heartbeats_of_one_member_the_older_is_answered():
+    stage = FakePartition()
+    member = await a_member(stage)
+    older, newer = (
+        stage.call(HeartbeatRequest(group_id="g", generation_id=1, member_id=member), 3, may_wait=True)
+        for _ in range(2)
+    )
+    assert (await older.future).error_code == ErrorCode.NONE
+    assert not newer.future.done()
