@@ -24,6 +24,7 @@ from machines.group_events import (
     Recall,
     Reply,
     TimerFired,
+    TopicsChanged,
     TopicsDeleted,
     TransactionalAppended,
     TransactionEnded,
@@ -53,7 +54,7 @@ class Ticket:
         self.owner.tell(self.owner.path, self)
 
 
-Mail = GroupCall | Ticket | Wake | Resume | ExpireOffsets | TopicsDeleted | TransactionEnded
+Mail = GroupCall | Ticket | Wake | Resume | ExpireOffsets | TopicsDeleted | TopicsChanged | TransactionEnded
 
 
 class GroupCoordinator(Actor):
@@ -118,6 +119,8 @@ class GroupCoordinator(Actor):
             ports.wall_ms(),
             call.fresh_id,
             call.may_wait,
+            ports.topics,
+            ports.pace_ms(),
         )
         self._perform(self.group.step(event, ports.now_ms()))
 
@@ -137,8 +140,8 @@ class GroupCoordinator(Actor):
             head = self._held[0] if self._held else None
             if isinstance(head, Ticket) and now_ms >= head.deadline_ms:
                 self._append_failed(ErrorCode.REQUEST_TIMED_OUT)
-            self._perform(self.group.step(TimerFired(ports.wall_ms()), now_ms))
-        elif isinstance(message, ExpireOffsets | TopicsDeleted | TransactionEnded):
+            self._perform(self.group.step(TimerFired(ports.wall_ms(), ports.topics), now_ms))
+        elif isinstance(message, ExpireOffsets | TopicsDeleted | TopicsChanged | TransactionEnded):
             self._perform(self.group.step(message, now_ms))
 
     def _rearm(self) -> None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from actors.alarms import Alarms
 from actors.api.k10_find_coordinator import GROUP, TOPICS, partition_for
 from actors.group_mail import GroupCall
+from actors.image_topics import ImageTopics
 from actors.offsets_partition import GroupPorts, OffsetsPartition
 from actors.supervision import RestartPolicy
 from machines.group import Group
-from machines.group_events import ExpireOffsets, GroupConfig, TopicsDeleted, TransactionEnded
+from machines.group_events import NEVER_MS, ExpireOffsets, GroupConfig, TopicsChanged, TopicsDeleted, TransactionEnded
 from model.errors import ErrorCode
 from model.ids import TopicPartition
 
@@ -28,6 +29,7 @@ TOPIC = TOPICS[GROUP][0]
 SUPERVISOR_PATH = "/offsets"
 WARM_UP_AFTER_S = 0.5
 PATIENCE_MS = 1_000
+HEARTBEATS_PER_S, QUICKEST_MS = 200, 200
 
 
 class Groups:
@@ -37,8 +39,13 @@ class Groups:
         self.broker = broker
         self.alarms = Alarms(broker.loop)
         self.offsets: dict[int, OffsetsPartition] = {}  # partition -> shell
+        self._pace_ms = self._pace_until_ms = 0
+        self._sizes: dict[str, int] = {}  # topic -> partitions, when groups were last told
         self._early: list[tuple[str, GroupCall]] = []  # for groups that are about to be ours
+        self.topics = ImageTopics(lambda: broker.image)
         self._ports = GroupPorts(
+            topics=self.topics,
+            pace_ms=self.pace_ms,
             alarms=self.alarms,
             wall_ms=lambda: time.time_ns() // 1_000_000,
             config=lambda: GroupConfig.of(broker.config),
@@ -48,6 +55,20 @@ class Groups:
         self.alarms.set(self.alarms.now_ms() + self._retention_ms, self._retention_round)
         broker.system.supervise(SUPERVISOR_PATH, RestartPolicy(intensity=100, period_ms=5_000))
         broker.loop.call_later(WARM_UP_AFTER_S, self._warm_up)
+
+    def pace_ms(self) -> int:
+        """How soon the next heartbeat of a KIP-848 member may come: so soon that all of them are HEARTBEATS_PER_S.
+
+        A rebalance goes as fast as its members beat. Where `group.consumer.heartbeat.interval.ms` is set, that counts.
+        """
+        now_ms = self.alarms.now_ms()
+        if now_ms >= self._pace_until_ms:
+            members = sum(len(g.consumer.members) for shell in self.offsets.values() for g in shell.groups.values())
+            self._pace_ms = max(QUICKEST_MS, members * 1_000 // HEARTBEATS_PER_S)
+            if "group.consumer.heartbeat.interval.ms" in self.broker.config.overrides:
+                self._pace_ms = NEVER_MS
+            self._pace_until_ms = now_ms + 1_000
+        return self._pace_ms
 
     def _warm_up(self) -> None:
         """Import the record codec (50 ms) beside the loop, before the first commit needs it."""
@@ -138,12 +159,20 @@ class Groups:
     # -- news ----------------------------------------------------------------------------------------------------------
 
     def on_partitions_changed(self, partitions: Iterable[TopicPartition]) -> None:
-        """The image changed: what was committed for deleted topics is forgotten."""
+        """The image changed: what was committed for deleted topics is forgotten, what is new may be assigned."""
+        if not self.offsets:
+            return
         topics = self.broker.image.topics
-        gone = frozenset(partition.topic for partition in partitions if partition.topic not in topics)
+        touched = {partition.topic for partition in partitions}
+        gone = frozenset(topic for topic in touched if topic not in topics)
         if gone:
             for shell in self.offsets.values():
                 shell.broadcast(TopicsDeleted(gone))
+        sizes = {topic: len(topics[topic].partitions) for topic in touched - gone}
+        if gone or any(self._sizes.get(topic) != size for topic, size in sizes.items()):
+            self._sizes = {name: len(info.partitions) for name, info in topics.items()}
+            for shell in self.offsets.values():
+                shell.broadcast(TopicsChanged(self.topics, self._ports.wall_ms()))
 
     def on_transaction_ended(self, partition: int, producer_id: int, is_commit: bool) -> None:
         """A marker is in the log of this partition of `__consumer_offsets` and on every replica in sync."""

@@ -19,7 +19,8 @@ from actors.group_coordinator import GroupCoordinator, Mail
 from actors.group_mail import GroupCall
 from actors.offsets_records import decode, encode
 from machines.group import Group
-from machines.group_events import NEVER_MS, Append, AppendInTransaction, GroupConfig, TransactionEnded
+from machines.group_events import NEVER_MS, Append, AppendInTransaction, GroupConfig, TopicsChanged, TransactionEnded
+from machines.topic_view import TopicView
 from model.errors import ErrorCode
 from protocol.records import end_txn_marker, iter_batches
 
@@ -41,6 +42,8 @@ class GroupPorts:
     wall_ms: Callable[[], int]
     config: Callable[[], GroupConfig]
     commit_timeout_ms: int
+    topics: TopicView
+    pace_ms: Callable[[], int]
 
     def now_ms(self) -> int:
         return self.alarms.now_ms()
@@ -172,11 +175,14 @@ class OffsetsPartition(Actor):
             call.refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE)
 
     def broadcast(self, message: Mail) -> None:
-        """News for every group that has offsets; while loading, the log itself brings it."""
+        """News for every group that they may concern; while loading, the log itself brings it."""
         if self.is_loaded:
             for group_id, group in list(self.groups.items()):
-                if not isinstance(message, TransactionEnded) or message.producer_id in group.offsets.pending:
-                    self._tell(group_id, message)
+                if isinstance(message, TransactionEnded) and message.producer_id not in group.offsets.pending:
+                    continue
+                if isinstance(message, TopicsChanged) and not group.consumer.exists:
+                    continue
+                self._tell(group_id, message)
 
     def _tell(self, group_id: str, message: Mail) -> bool:
         if group_id not in self._running:

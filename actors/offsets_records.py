@@ -8,7 +8,21 @@ from typing import NamedTuple
 
 from machines.group_events import GroupRecord
 from protocol.codec import MalformedMessage, Message
-from protocol.consumer_group_records import CONSUMER_GROUP_KEY_TYPES
+from protocol.consumer_group_records import (
+    CONSUMER_GROUP_KEY_TYPES,
+    ConsumerGroupCurrentMemberAssignmentKey,
+    ConsumerGroupCurrentMemberAssignmentValue,
+    ConsumerGroupMemberMetadataKey,
+    ConsumerGroupMemberMetadataValue,
+    ConsumerGroupMetadataKey,
+    ConsumerGroupMetadataValue,
+    ConsumerGroupRegularExpressionKey,
+    ConsumerGroupRegularExpressionValue,
+    ConsumerGroupTargetAssignmentMemberKey,
+    ConsumerGroupTargetAssignmentMemberValue,
+    ConsumerGroupTargetAssignmentMetadataKey,
+    ConsumerGroupTargetAssignmentMetadataValue,
+)
 from protocol.internal_topics import (
     OFFSETS_KEY_TYPES,
     GroupMetadataKey,
@@ -25,6 +39,12 @@ KEY_TYPES = OFFSETS_KEY_TYPES | CONSUMER_GROUP_KEY_TYPES
 VALUE_TYPES: dict[type[Message], type[Message]] = {
     OffsetCommitKey: OffsetCommitValue,
     GroupMetadataKey: GroupMetadataValue,
+    ConsumerGroupMetadataKey: ConsumerGroupMetadataValue,
+    ConsumerGroupMemberMetadataKey: ConsumerGroupMemberMetadataValue,
+    ConsumerGroupTargetAssignmentMetadataKey: ConsumerGroupTargetAssignmentMetadataValue,
+    ConsumerGroupTargetAssignmentMemberKey: ConsumerGroupTargetAssignmentMemberValue,
+    ConsumerGroupCurrentMemberAssignmentKey: ConsumerGroupCurrentMemberAssignmentValue,
+    ConsumerGroupRegularExpressionKey: ConsumerGroupRegularExpressionValue,
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from machines.group_events import NEVER_MS, GroupRequest
+from protocol.codec import Buffer
 from protocol.consumer_protocol import ConsumerProtocolSubscription
 from protocol.internal_topics import MemberMetadata
 from protocol.k11_join_group import JoinGroupRequest
@@ -97,9 +98,14 @@ def rebalance_timeout_of(request: JoinGroupRequest) -> int:
 
 def common_protocols(members: Iterable[ClassicMember]) -> set[str]:
     """The names that every member supports."""
+    return common_names(member.protocols for member in members)
+
+
+def common_names(protocols: Iterable[Sequence[tuple[str, bytes]]]) -> set[str]:
+    """The names that are in every list."""
     common: set[str] | None = None
-    for member in members:
-        names = {name for name, _ in member.protocols}
+    for rows in protocols:
+        names = {name for name, _ in rows}
         common = names if common is None else common & names
     return common or set()
 
@@ -111,9 +117,15 @@ def elect_protocol(members: Sequence[ClassicMember]) -> str:
     return votes.most_common(1)[0][0]
 
 
-def topics_of(metadata: bytes) -> frozenset[str] | None:
-    """The topics of a consumer's subscription; None when the bytes are no such thing."""
+def subscription_of(metadata: Buffer) -> ConsumerProtocolSubscription | None:
+    """A consumer's subscription; None when the bytes are no such thing."""
     try:
-        return frozenset(decode_with_version(ConsumerProtocolSubscription, metadata).topics)
+        return decode_with_version(ConsumerProtocolSubscription, metadata)
     except MalformedMessage:
         return None
+
+
+def topics_of(metadata: bytes) -> frozenset[str] | None:
+    """The topics of a consumer's subscription; None when the bytes are no such thing."""
+    subscription = subscription_of(metadata)
+    return None if subscription is None else frozenset(subscription.topics)

@@ -3,19 +3,24 @@
     effects = group.step(GroupRequest(body, ...), now_ms)      # Append and Reply, in order
     group.apply(key, value)                                    # one record of its log, in a replay
 
-The members are a `ClassicGroup`; a group that only commits (an admin, a consumer that assigns its partitions by itself)
-has offsets and no members. A blank group is one that does not exist: whoever holds it may forget it.
+The members are those of a `ClassicGroup` or of a `ConsumerGroup` (KIP-848), never of both; a group that only commits
+(an admin, a consumer that assigns its partitions by itself) has offsets and no members. Without members a group takes
+the kind of whoever comes next; with members it may change over (`group_migration.py`). A blank group is one that does
+not exist: whoever holds it may forget it.
 """
 
 from __future__ import annotations
 
-from machines.classic_calls import heartbeat, leave, sync
-from machines.classic_group import ClassicGroup, GroupState
+from machines import classic_calls, consumer_classic, group_commits
+from machines.classic_group import CONSUMER_PROTOCOL_TYPE, ClassicGroup, GroupState
 from machines.classic_join import join
 from machines.classic_rebalance import on_timer, start_sessions
+from machines.consumer_changes import on_topics_changed, put_out_the_late
+from machines.consumer_group import ConsumerGroup
+from machines.consumer_heartbeat import Refused, heartbeat, validate
+from machines.group_describe import described_classic
 from machines.group_events import (
     Append,
-    AppendInTransaction,
     DeleteGroup,
     Effect,
     Event,
@@ -26,69 +31,59 @@ from machines.group_events import (
     GroupRequest,
     Reply,
     TimerFired,
+    TopicsChanged,
     TopicsDeleted,
     TransactionalAppended,
     TransactionEnded,
 )
+from machines.group_migration import can_go_down, can_go_up, classic_end_records, go_down, go_up
 from machines.group_refusals import refusal
 from machines.offsets import Offsets
+from machines.topic_view import TopicView
 from model.error_codes import ErrorCode
-from model.ids import TopicPartition
 from protocol.codec import Message
 from protocol.internal_topics import GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue
-from protocol.k08_offset_commit import (
-    OffsetCommitRequest,
-    OffsetCommitResponse,
-    OffsetCommitResponsePartition,
-    OffsetCommitResponseTopic,
-)
+from protocol.k08_offset_commit import OffsetCommitRequest
 from protocol.k11_join_group import JoinGroupRequest
 from protocol.k12_heartbeat import HeartbeatRequest
 from protocol.k13_leave_group import LeaveGroupRequest
 from protocol.k14_sync_group import SyncGroupRequest
-from protocol.k15_describe_groups import DescribedGroup, DescribedGroupMember
-from protocol.k28_txn_offset_commit import (
-    TxnOffsetCommitRequest,
-    TxnOffsetCommitResponse,
-    TxnOffsetCommitResponsePartition,
-    TxnOffsetCommitResponseTopic,
-)
-from protocol.k47_offset_delete import (
-    OffsetDeleteRequest,
-    OffsetDeleteResponse,
-    OffsetDeleteResponsePartition,
-    OffsetDeleteResponseTopic,
-)
+from protocol.k15_describe_groups import DescribedGroup
+from protocol.k28_txn_offset_commit import TxnOffsetCommitRequest
+from protocol.k47_offset_delete import OffsetDeleteRequest
+from protocol.k68_consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse
 
-GROUP_ID_NOT_FOUND_FROM = 9  # OffsetCommit
-ABORTABLE_FROM, IMPLICIT_PARTITIONS_FROM = 4, 5  # TxnOffsetCommit and KIP-890
-CLASSIC = "classic"
+CLASSIC, CONSUMER = "classic", "consumer"
 
 
 class Group:
-    """State of the group `group_id`."""
+    """State of the group `group_id`. `classic` and `consumer` are both there, one of them blank."""
 
-    __slots__ = ("classic", "config", "group_id", "offsets")
+    __slots__ = ("classic", "config", "consumer", "effects", "group_id", "offsets")
 
     def __init__(self, group_id: str, config: GroupConfig) -> None:
         self.group_id = group_id
         self.config = config
         self.classic = ClassicGroup(group_id, config)
+        self.consumer = ConsumerGroup(group_id, config)
         self.offsets = Offsets(group_id)
+        self.effects: list[Effect] = []
 
     def step(self, event: Event, now_ms: int) -> list[Effect]:
         """Take one event in and say what is to be done, in order."""
-        effects: list[Effect] = []
-        self.classic.effects = effects
+        effects = self.effects = self.classic.effects = self.consumer.effects = []
         match event:
             case GroupRequest():
                 self._on_request(event, now_ms)
             case TimerFired():
-                on_timer(self.classic, event.wall_ms, now_ms)
+                self._on_timer(event, now_ms)
             case ExpireOffsets():
                 self._expire(event.wall_ms)
             case TopicsDeleted():
-                self._write(self.offsets.tombstones(lambda partition: partition.topic in event.topics))
+                self.write(self.offsets.tombstones(lambda partition: partition.topic in event.topics))
+            case TopicsChanged():
+                if self.consumer.members:
+                    on_topics_changed(self.consumer, event.topics, event.wall_ms)
             case TransactionalAppended():
                 for record in event.append.records:
                     self.apply(record.key, record.value, event.append.producer_id)
@@ -100,25 +95,85 @@ class Group:
         body = event.body
         match body:
             case HeartbeatRequest():
-                heartbeat(self.classic, event, body, now_ms)
+                if self.consumer.exists:
+                    consumer_classic.heartbeat(self.consumer, event, body, now_ms)
+                else:
+                    classic_calls.heartbeat(self.classic, event, body, now_ms)
+            case ConsumerGroupHeartbeatRequest():
+                self._consumer_heartbeat(event, body, now_ms)
             case OffsetCommitRequest():
-                self._commit(event, body, now_ms)
+                group_commits.commit(self, event, body, now_ms)
             case FetchOffsets():
-                self._reply(event, self.offsets.fetch(body))
+                group_commits.fetch(self, event, body)
             case JoinGroupRequest():
-                join(self.classic, event, body, now_ms)
+                self._join(event, body, now_ms)
             case SyncGroupRequest():
-                sync(self.classic, event, body, now_ms)
+                if self.consumer.exists:
+                    consumer_classic.sync(self.consumer, event, body, now_ms)
+                else:
+                    classic_calls.sync(self.classic, event, body, now_ms)
             case LeaveGroupRequest():
-                leave(self.classic, event, body, now_ms)
+                if self.consumer.exists:
+                    consumer_classic.leave(self.consumer, event, body)
+                    self._maybe_go_down(event.topics, event.wall_ms, now_ms)
+                else:
+                    classic_calls.leave(self.classic, event, body, now_ms)
             case TxnOffsetCommitRequest():
-                self._commit_in_transaction(event, body, now_ms)
+                group_commits.commit_in_transaction(self, event, body, now_ms)
             case OffsetDeleteRequest():
-                self._delete_offsets(event, body)
+                group_commits.delete_offsets(self, event, body)
             case DeleteGroup():
                 self._delete(event)
             case _:
                 raise AssertionError(f"not for a group: {type(body).__name__}")
+
+    # -- members of both kinds -----------------------------------------------------------------------------------------
+
+    def _join(self, event: GroupRequest, body: JoinGroupRequest, now_ms: int) -> None:
+        if self.consumer.members:
+            consumer_classic.join(self.consumer, event, body, now_ms)
+            self._maybe_go_down(event.topics, event.wall_ms, now_ms)
+            return
+        self.write(self.consumer.end_records())
+        join(self.classic, event, body, now_ms)
+
+    def _consumer_heartbeat(self, event: GroupRequest, body: ConsumerGroupHeartbeatRequest, now_ms: int) -> None:
+        try:
+            validate(self.config, event, body)
+            self._become_consumer(event, body, now_ms)
+            heartbeat(self.consumer, event, body, now_ms)
+        except Refused as refused:
+            response = ConsumerGroupHeartbeatResponse(error_code=refused.error, error_message=refused.message)
+            self.reply(event, response)
+            return
+        self._maybe_go_down(event.topics, event.wall_ms, now_ms)
+
+    def _become_consumer(self, event: GroupRequest, body: ConsumerGroupHeartbeatRequest, now_ms: int) -> None:
+        """A member that joins may find no group yet, or a classic one. Raises Refused."""
+        if self.consumer.exists:
+            return
+        if body.member_epoch != 0:
+            raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {self.group_id} not found.")
+        if self.classic.members or self.classic.pending:
+            if not can_go_up(self.classic):
+                message = f"Group {self.group_id} is not a consumer group."
+                raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, message)
+            go_up(self.classic, self.consumer, event.topics, event.wall_ms, now_ms)
+        else:
+            self.write(classic_end_records(self.classic))
+        self.classic = ClassicGroup(self.group_id, self.config)
+        self.classic.effects = self.effects
+
+    def _maybe_go_down(self, topics: TopicView, wall_ms: int, now_ms: int) -> None:
+        if can_go_down(self.consumer):
+            self.classic = go_down(self.consumer, topics, wall_ms, now_ms)
+
+    def _on_timer(self, event: TimerFired, now_ms: int) -> None:
+        if self.consumer.exists:
+            put_out_the_late(self.consumer, event.topics, now_ms)
+            self._maybe_go_down(event.topics, event.wall_ms, now_ms)
+        else:
+            on_timer(self.classic, event.wall_ms, now_ms)
 
     # -- durable state -------------------------------------------------------------------------------------------------
 
@@ -130,133 +185,49 @@ class Group:
         elif isinstance(key, GroupMetadataKey):
             assert value is None or isinstance(value, GroupMetadataValue)
             self.classic.apply(value)
+        else:
+            self.consumer.apply(key, value)
 
     def after_replay(self, now_ms: int) -> None:
         """The replay is over; sessions start."""
         start_sessions(self.classic, now_ms)
+        self.consumer.start_sessions(now_ms)
 
-    def _write(self, records: list[GroupRecord]) -> None:
+    def write(self, records: list[GroupRecord]) -> None:
+        """Apply the records and have them appended."""
         if records:
             for record in records:
                 self.apply(record.key, record.value)
-            self.classic.effects.append(Append(tuple(records)))
+            self.effects.append(Append(tuple(records)))
 
-    def _reply(self, event: GroupRequest, response: object) -> None:
-        self.classic.effects.append(Reply(event.token, response))  # type: ignore[arg-type]
+    def reply(self, event: GroupRequest, response: object) -> None:
+        self.effects.append(Reply(event.token, response))  # type: ignore[arg-type]
 
-    def _refuse(self, event: GroupRequest, error: ErrorCode) -> None:
-        self._reply(event, refusal(event.body, event.version, error))
-
-    # -- offsets -------------------------------------------------------------------------------------------------------
-
-    def _commit(self, event: GroupRequest, body: OffsetCommitRequest, now_ms: int) -> None:
-        generation = body.generation_id_or_member_epoch
-        if self.is_blank and generation >= 0:
-            is_new = event.version >= GROUP_ID_NOT_FOUND_FROM
-            self._refuse(event, ErrorCode.GROUP_ID_NOT_FOUND if is_new else ErrorCode.ILLEGAL_GENERATION)
-            return
-        error = self.classic.commit_error(body.member_id, body.group_instance_id, generation, now_ms)
-        if error is not ErrorCode.NONE:
-            self._refuse(event, error)
-            return
-        records, outcomes = self.offsets.commit_records(
-            body.topics,
-            metadata_max_bytes=self.config.offset_metadata_max_bytes,
-            wall_ms=event.wall_ms,
-            retention_ms=body.retention_time_ms,
-        )
-        self._write(records)
-        topics = [
-            OffsetCommitResponseTopic(
-                name=name,
-                partitions=[
-                    OffsetCommitResponsePartition(partition_index=partition, error_code=outcome)
-                    for partition, outcome in rows
-                ],
-            )
-            for name, rows in outcomes
-        ]
-        self._reply(event, OffsetCommitResponse(topics=topics))
-
-    def _commit_in_transaction(self, event: GroupRequest, body: TxnOffsetCommitRequest, now_ms: int) -> None:
-        """Offsets that count when the producer's transaction commits; a producer outside of the group may send them."""
-        generation = body.generation_id_or_member_epoch
-        is_member = generation >= 0 or body.member_id or body.group_instance_id is not None
-        if self.is_blank and is_member:
-            self._refuse(event, ErrorCode.ILLEGAL_GENERATION)
-            return
-        if is_member:
-            error = self.classic.commit_error(body.member_id, body.group_instance_id, generation, now_ms)
-            if error not in (ErrorCode.NONE, ErrorCode.REBALANCE_IN_PROGRESS):
-                self._refuse(event, error)
-                return
-        records, outcomes = self.offsets.commit_records(
-            body.topics, metadata_max_bytes=self.config.offset_metadata_max_bytes, wall_ms=event.wall_ms
-        )
-        if records:
-            knows = 2 if event.version >= IMPLICIT_PARTITIONS_FROM else int(event.version >= ABORTABLE_FROM)
-            self.classic.effects.append(
-                AppendInTransaction(
-                    tuple(records), body.producer_id, body.producer_epoch, body.transactional_id, knows
-                )
-            )
-        topics = [
-            TxnOffsetCommitResponseTopic(
-                name=name,
-                partitions=[
-                    TxnOffsetCommitResponsePartition(partition_index=partition, error_code=outcome)
-                    for partition, outcome in rows
-                ],
-            )
-            for name, rows in outcomes
-        ]
-        self._reply(event, TxnOffsetCommitResponse(topics=topics))
-
-    def _delete_offsets(self, event: GroupRequest, body: OffsetDeleteRequest) -> None:
-        if self.is_blank:
-            self._refuse(event, ErrorCode.GROUP_ID_NOT_FOUND)
-            return
-        subscribed = self.classic.subscribed_topics()
-        if subscribed is None:
-            self._refuse(event, ErrorCode.NON_EMPTY_GROUP)
-            return
-        known = set(self.offsets.partitions())
-        records: list[GroupRecord] = []
-        topics = []
-        for topic in body.topics:
-            error = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC if topic.name in subscribed else ErrorCode.NONE
-            rows = []
-            for row in topic.partitions:
-                partition = TopicPartition(topic.name, row.partition_index)
-                if error is ErrorCode.NONE and partition in known:
-                    records.append(self.offsets.tombstone(partition))
-                rows.append(OffsetDeleteResponsePartition(partition_index=row.partition_index, error_code=error))
-            topics.append(OffsetDeleteResponseTopic(name=topic.name, partitions=rows))
-        self._write(records)
-        self._reply(event, OffsetDeleteResponse(topics=topics))
+    def refuse(self, event: GroupRequest, error: ErrorCode) -> None:
+        self.reply(event, refusal(event.body, event.version, error))
 
     # -- the group's end -----------------------------------------------------------------------------------------------
 
     def _delete(self, event: GroupRequest) -> None:
         if self.is_blank:
-            self._reply(event, ErrorCode.GROUP_ID_NOT_FOUND)
-        elif self.classic.members or self.classic.pending:
-            self._reply(event, ErrorCode.NON_EMPTY_GROUP)
+            self.reply(event, ErrorCode.GROUP_ID_NOT_FOUND)
+        elif self.classic.members or self.classic.pending or self.consumer.members:
+            self.reply(event, ErrorCode.NON_EMPTY_GROUP)
         else:
-            self._write([*self.offsets.tombstones(), *self._end_records()])
-            self._reply(event, ErrorCode.NONE)
+            self.write([*self.offsets.tombstones(), *self._end_records()])
+            self.reply(event, ErrorCode.NONE)
 
     def _end_records(self) -> list[GroupRecord]:
-        """The tombstone of the group itself, if it was ever written."""
-        written = self.classic.generation > 0
-        return [GroupRecord(GroupMetadataKey(group=self.group_id), None)] if written else []
+        """The tombstones of the group itself, as far as it was ever written."""
+        return [*classic_end_records(self.classic), *self.consumer.end_records()]
 
     def _expire(self, wall_ms: int) -> None:
         """Forget offsets past their retention, and with the last one the group, unless it has members."""
         classic = self.classic
-        subscribed = classic.subscribed_topics()
-        is_idle = classic.state is GroupState.EMPTY and not classic.pending
-        if not is_idle and (classic.state is not GroupState.STABLE or subscribed is None):
+        subscribed = self.subscribed_topics()
+        is_idle = not self.consumer.members and classic.state is GroupState.EMPTY and not classic.pending
+        is_stable = bool(self.consumer.members) or classic.state is GroupState.STABLE
+        if not is_idle and (not is_stable or subscribed is None):
             return
         idle_since_ms = classic.state_since_ms if is_idle and classic.protocol_type is not None else None
         records = self.offsets.expired(
@@ -265,53 +236,41 @@ class Group:
         left = len(set(self.offsets.partitions())) - len(records)
         if is_idle and not left and not self.offsets.pending:
             records += self._end_records()
-        self._write(records)
+        self.write(records)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
     @property
     def is_blank(self) -> bool:
-        return self.classic.is_blank and not self.offsets
+        return self.classic.is_blank and not self.consumer.exists and not self.offsets
 
     @property
     def next_deadline_ms(self) -> int:
         """Send TimerFired no later than this."""
-        return self.classic.next_deadline_ms
+        return min(self.classic.next_deadline_ms, self.consumer.next_deadline_ms)
 
     @property
     def state(self) -> str:
-        return self.classic.state.value
+        return self.consumer.state if self.consumer.exists else self.classic.state.value
 
     @property
     def group_type(self) -> str:
-        return CLASSIC
+        return CONSUMER if self.consumer.exists else CLASSIC
 
     @property
     def protocol_type(self) -> str:
-        return self.classic.protocol_type or ""
+        return CONSUMER_PROTOCOL_TYPE if self.consumer.exists else self.classic.protocol_type or ""
 
-    def describe(self) -> DescribedGroup:
-        """For DescribeGroups; what members said of themselves is shown while the group is stable."""
-        classic = self.classic
-        protocol = classic.protocol if classic.state is GroupState.STABLE else None
-        return DescribedGroup(
-            group_id=self.group_id,
-            group_state=self.state,
-            protocol_type=self.protocol_type,
-            protocol_data=protocol or "",
-            members=[
-                DescribedGroupMember(
-                    member_id=member.member_id,
-                    group_instance_id=member.group_instance_id,
-                    client_id=member.client_id,
-                    client_host=member.client_host,
-                    member_metadata=member.metadata(protocol),
-                    member_assignment=member.assignment if protocol is not None else b"",
-                )
-                for member in classic.members.values()
-            ],
-        )
+    def subscribed_topics(self) -> frozenset[str] | None:
+        """What its members read; None when that can't be known."""
+        return self.consumer.subscribed_topics() if self.consumer.exists else self.classic.subscribed_topics()
+
+    def describe(self) -> DescribedGroup | None:
+        """For DescribeGroups; None when it is no classic group."""
+        return None if self.consumer.exists else described_classic(self.classic)
 
     def check(self) -> None:
         """The invariants that hold after every step."""
+        assert self.classic.is_blank or not self.consumer.exists, "a group is of one kind"
         self.classic.check()
+        self.consumer.check()

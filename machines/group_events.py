@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from machines.topic_view import NO_TOPICS, TopicView
 from model.configs import BrokerConfig
 from model.error_codes import ErrorCode
 from protocol.codec import Message, Struct
@@ -26,9 +27,16 @@ class GroupConfig:
     initial_rebalance_delay_ms: int = 0
     offset_metadata_max_bytes: int = 4_096
     offsets_retention_ms: int = 7 * 24 * 3_600_000
+    consumer_session_timeout_ms: int = 45_000
+    consumer_heartbeat_interval_ms: int = 5_000
+    consumer_max_size: int = 0x7FFFFFFF
+    consumer_assignors: tuple[str, ...] = ("uniform", "range")
+    may_upgrade: bool = True
+    may_downgrade: bool = True
 
     @classmethod
     def of(cls, config: BrokerConfig) -> GroupConfig:
+        policy = config.get_str("group.consumer.migration.policy").lower()
         return cls(
             min_session_timeout_ms=config.get_int("group.min.session.timeout.ms"),
             max_session_timeout_ms=config.get_int("group.max.session.timeout.ms"),
@@ -36,6 +44,12 @@ class GroupConfig:
             initial_rebalance_delay_ms=config.get_int("group.initial.rebalance.delay.ms"),
             offset_metadata_max_bytes=config.get_int("offset.metadata.max.bytes"),
             offsets_retention_ms=config.get_int("offsets.retention.minutes") * 60_000,
+            consumer_session_timeout_ms=config.get_int("group.consumer.session.timeout.ms"),
+            consumer_heartbeat_interval_ms=config.get_int("group.consumer.heartbeat.interval.ms"),
+            consumer_max_size=config.get_int("group.consumer.max.size"),
+            consumer_assignors=tuple(config.get_list("group.consumer.assignors")),
+            may_upgrade=policy in ("upgrade", "bidirectional"),
+            may_downgrade=policy in ("downgrade", "bidirectional"),
         )
 
 
@@ -46,9 +60,10 @@ class GroupConfig:
 class GroupRequest:
     """A client's request to this one group; `token` comes back in the Reply.
 
-    `body` is a JoinGroup-, SyncGroup-, Heartbeat-, LeaveGroup-, OffsetCommit-, TxnOffsetCommit- or OffsetDeleteRequest,
-    or a FetchOffsets or DeleteGroup. Topics in it are named, exist, and are not given by id. `fresh_id` is random: the
-    machine makes a member id of it when one is needed. `may_wait`: the answer to a heartbeat may be held.
+    `body` is a JoinGroup-, SyncGroup-, Heartbeat-, LeaveGroup-, OffsetCommit-, TxnOffsetCommit-, OffsetDelete- or
+    ConsumerGroupHeartbeatRequest, or a FetchOffsets or DeleteGroup. Topics in it are named, exist, and are not given by
+    id. `fresh_id` is random: the machine makes a member id of it when one is needed. `may_wait`: the answer to a
+    heartbeat may be held. `pace_ms`: how soon the broker can afford the next heartbeat of a KIP-848 member.
     """
 
     body: Struct | FetchOffsets | DeleteGroup
@@ -59,6 +74,8 @@ class GroupRequest:
     wall_ms: int = 0
     fresh_id: str = ""
     may_wait: bool = False
+    topics: TopicView = NO_TOPICS
+    pace_ms: int = NEVER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +98,7 @@ class TimerFired:
     """`next_deadline_ms` has come (or some other time: the machine looks for itself)."""
 
     wall_ms: int
+    topics: TopicView = NO_TOPICS
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +116,14 @@ class TopicsDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicsChanged:
+    """Topics came, went or grew."""
+
+    topics: TopicView
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionEnded:
     """A marker of this producer is in the log of our partition of `__consumer_offsets`."""
 
@@ -112,7 +138,15 @@ class TransactionalAppended:
     append: AppendInTransaction
 
 
-Event = GroupRequest | TimerFired | ExpireOffsets | TopicsDeleted | TransactionalAppended | TransactionEnded
+Event = (
+    GroupRequest
+    | TimerFired
+    | ExpireOffsets
+    | TopicsDeleted
+    | TopicsChanged
+    | TransactionalAppended
+    | TransactionEnded
+)
 
 # -- effects -----------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from protocol.k28_txn_offset_commit import (
     TxnOffsetCommitResponseTopic,
 )
 from protocol.k47_offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
+from protocol.k68_consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse
 
 NULL_PROTOCOL_FROM = 7  # JoinGroup: "no protocol" is null, and "" before
 
@@ -39,6 +40,8 @@ def refusal(body: object, version: int, error: ErrorCode) -> Struct | ErrorCode:
             return SyncGroupResponse(error_code=error, assignment=b"")
         case HeartbeatRequest():
             return HeartbeatResponse(error_code=error)
+        case ConsumerGroupHeartbeatRequest():
+            return ConsumerGroupHeartbeatResponse(error_code=error)
         case LeaveGroupRequest():
             return LeaveGroupResponse(error_code=error)
         case OffsetCommitRequest():

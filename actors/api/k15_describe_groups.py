@@ -1,6 +1,7 @@
 """15 DescribeGroups, v0-6.
 
-State and members of classic groups. A group that does not exist is a dead one, from v6 on an error.
+State and members of classic groups. A group that does not exist, or is none of the classic protocol, is a dead one,
+from v6 on an error.
 Left out: nothing.
 """
 
@@ -37,5 +38,5 @@ def _describe(context: RequestContext, group_id: str) -> DescribedGroup:
     dead = DescribedGroup(group_id=group_id, group_state="Dead", protocol_type="", protocol_data="")
     if context.api_version >= NOT_FOUND_FROM:
         dead.error_code = ErrorCode.GROUP_ID_NOT_FOUND
-        dead.error_message = f"group {group_id} not found"
+        dead.error_message = f"group {group_id} {'not found' if group is None else 'is not a classic group'}"
     return dead

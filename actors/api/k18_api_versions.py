@@ -29,7 +29,7 @@ _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 ADVERTISED_MIN = {0: 0}
 """Produce is advertised from 0 although 3 is the least that is served: see KAFKA-18659 and librdkafka's compression."""
 
-FEATURES = {"transaction.version": 2}
+FEATURES = {"group.version": 1, "transaction.version": 2}
 """Feature → the level that is finalized, which is also the highest we know (KIP-584)."""
 
 

@@ -1,4 +1,4 @@
-"""librdkafka in classic groups: rebalances as listeners see them, ways to commit and to read, the admin's calls."""
+"""librdkafka in groups of both protocols: rebalances as listeners see them, commits, reading, the admin's calls."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ CALLBACKS = ("error_cb", "on_commit")
 @pytest.fixture
 def group() -> str:
     return f"g-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture(params=["classic", "consumer"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    """The tests of what only one of them has name it: `classic_only`, `consumer_only`."""
+    return str(request.param)
+
+
+classic_only = pytest.mark.parametrize("protocol", ["classic"])
+consumer_only = pytest.mark.parametrize("protocol", ["consumer"])
 
 
 @pytest.fixture
@@ -109,12 +119,12 @@ def settle(*members: Member, timeout_s: float = 30) -> None:
 
 
 @pytest.fixture
-def members(cluster: Cluster, group: str, filled: str) -> Iterator[Callable[..., Member]]:
+def members(cluster: Cluster, group: str, filled: str, protocol: str) -> Iterator[Callable[..., Member]]:
     """Makes members of one group; those that a test leaves open are closed after it."""
     made: list[Member] = []
 
     def make(**conf: Any) -> Member:
-        made.append(Member(cluster, group, filled, **conf))
+        made.append(Member(cluster, group, filled, **{"group_protocol": protocol, **conf}))
         return made[-1]
 
     yield make
@@ -141,6 +151,7 @@ def test_a_member_alone_reads_everything_once(members: Callable[..., Member]) ->
     assert member.events == [("assign", [0, 1, 2, 3])]
 
 
+@classic_only
 @pytest.mark.parametrize("strategy", ["range", "roundrobin"])
 def test_an_eager_rebalance_revokes_all_before_it_assigns_anew(
     members: Callable[..., Member], strategy: str
@@ -158,10 +169,11 @@ def test_an_eager_rebalance_revokes_all_before_it_assigns_anew(
     assert [kind for kind, _ in first.events[3:]] == ["revoke", "assign"]
 
 
-def test_a_cooperative_rebalance_takes_only_what_moves(members: Callable[..., Member]) -> None:
-    first = members(partition_assignment_strategy="cooperative-sticky")
+def test_a_cooperative_rebalance_takes_only_what_moves(members: Callable[..., Member], protocol: str) -> None:
+    how = {"partition_assignment_strategy": "cooperative-sticky"} if protocol == "classic" else {}
+    first = members(**how)
     settle(first)
-    second = members(partition_assignment_strategy="cooperative-sticky")
+    second = members(**how)
     settle(first, second)
     revoked = [partitions for kind, partitions in first.events if kind == "revoke"]
     assert revoked == [second.owned]
@@ -256,6 +268,7 @@ def test_stored_offsets_are_what_is_committed(
     assert committed(cluster, group, filled) == [-1001, 4, -1001, -1001]
 
 
+@classic_only
 def test_a_member_that_was_put_out_may_not_commit(members: Callable[..., Member], filled: str) -> None:
     slow = members(max_poll_interval_ms=6_000, session_timeout_ms=6_000)
     settle(slow)
@@ -291,8 +304,11 @@ def test_paused_partitions_rest_and_resume(cluster: Cluster, members: Callable[.
     assert sorted(m.partition() or 0 for m in member.read(2)) == [0, 1]
 
 
-def test_a_pattern_finds_topics_that_come_later(cluster: Cluster, admin: AdminClient, group: str, topic: str) -> None:
-    member = Member(cluster, group, f"^{topic}-.*", topic_metadata_refresh_interval_ms=300)
+def test_a_pattern_finds_topics_that_come_later(
+    cluster: Cluster, admin: AdminClient, group: str, topic: str, protocol: str
+) -> None:
+    how = {"topic_metadata_refresh_interval_ms": 300, "group_protocol": protocol}
+    member = Member(cluster, group, f"^{topic}-.*", **how)
     try:
         for name in (f"{topic}-a", f"{topic}-b"):
             admin.create_topics([NewTopic(name, PARTITIONS, 3)])[name].result(30)
@@ -319,6 +335,7 @@ def test_a_static_member_that_comes_back_takes_its_partitions_up_without_a_rebal
     assert first.events == events
 
 
+@classic_only
 def test_of_two_members_with_one_instance_id_the_older_is_fenced(members: Callable[..., Member]) -> None:
     errors: list[KafkaError] = []
     older = members(group_instance_id="one", error_cb=errors.append)
@@ -335,19 +352,63 @@ def test_of_two_members_with_one_instance_id_the_older_is_fenced(members: Callab
     wait_until(is_fenced, what="the fence", every_s=0)
 
 
+@consumer_only
+def test_of_two_members_with_one_instance_id_the_newer_has_to_wait(members: Callable[..., Member]) -> None:
+    errors: list[KafkaError] = []
+    older = members(group_instance_id="one")
+    settle(older)
+    newer = members(group_instance_id="one", error_cb=errors.append)
+
+    def is_refused() -> bool:
+        older.consumer.poll(0.02)
+        message = newer.consumer.poll(0.1)
+        if message is not None and message.error():
+            errors.append(message.error())
+        return any(error.code() in (KafkaError.UNRELEASED_INSTANCE_ID, KafkaError._FATAL) for error in errors)
+
+    wait_until(is_refused, what="the refusal", every_s=0)
+    assert older.owned == list(range(PARTITIONS))
+
+
+# -- from one protocol to the other ------------------------------------------------------------------------------------
+
+
+def group_type(admin: AdminClient, group: str) -> str:
+    return str({row.group_id: row.type.name for row in admin.list_consumer_groups().result().valid}[group])
+
+
+@classic_only
+@pytest.mark.parametrize("strategy", ["range", "cooperative-sticky"])
+def test_members_roll_from_classic_to_consumer_and_back(
+    cluster: Cluster, admin: AdminClient, group: str, filled: str, members: Callable[..., Member], strategy: str
+) -> None:
+    """Nobody reads anything twice on the way there and back: offsets are committed before a member goes."""
+    classic = {"partition_assignment_strategy": strategy, "heartbeat_interval_ms": 200}
+    consumer = {"group_protocol": "consumer"}
+    pair = [members(**classic), members(**classic)]
+    settle(*pair)
+    assert group_type(admin, group) == "CLASSIC"
+    for conf, kind in ((consumer, "CONSUMER"), (classic, "CLASSIC")):
+        for place in range(2):
+            pair[place].consumer.close()
+            pair[place] = members(**conf)
+            settle(*pair)
+        assert group_type(admin, group) == kind
+
+
 # -- the admin's calls -------------------------------------------------------------------------------------------------
 
 
 def test_groups_are_listed_and_described(
-    admin: AdminClient, group: str, filled: str, members: Callable[..., Member]
+    admin: AdminClient, group: str, filled: str, members: Callable[..., Member], protocol: str
 ) -> None:
     settle(members(client_id="first"), members(client_id="second"))
     listed = {row.group_id: row for row in admin.list_consumer_groups().result().valid}
-    assert listed[group].state is ConsumerGroupState.STABLE
+    assert (listed[group].state, listed[group].type.name) == (ConsumerGroupState.STABLE, protocol.upper())
     found = admin.describe_consumer_groups([group], include_authorized_operations=True)[group].result()
     assert (found.state, found.partition_assignor, found.is_simple_consumer_group) == (
         ConsumerGroupState.STABLE,
-        "range",
+        "range" if protocol == "classic" else "uniform",
         False,
     )
     assert sorted(member.client_id for member in found.members) == ["first", "second"]
