@@ -44,6 +44,7 @@ class PartitionQueue:
         "next_sequence",
         "open",
         "partition",
+        "proven",
         "ready",
         "restamp_from",
         "retries",
@@ -59,6 +60,7 @@ class PartitionQueue:
         self.in_flight: list[Batch] = []
         self.retries: list[Batch] = []
         self.stamp = (-1, -1)
+        self.proven: tuple[int, int] | None = None  # the stamp under which a batch has been acknowledged
         self.next_sequence = 0
         self.restamp_from: int | None = None
         self.must_bump = False

@@ -53,10 +53,12 @@ class Acknowledgements:
             if failure is not None:
                 self._failed(queue, batch, _as_kafka_error(failure), finished)
             elif response is None:  # acks=0
+                queue.proven = queue.stamp
                 self._finish(queue, batch, -1, -1, None, finished)
             elif found is None:
                 self._failed(queue, batch, kafka_error(ErrorCode.UNKNOWN_TOPIC_ID), finished)
             elif found.error_code in _DONE:
+                queue.proven = queue.stamp
                 self._finish(queue, batch, found.base_offset, found.log_append_time_ms, None, finished)
             else:
                 hint = found.current_leader

@@ -131,6 +131,10 @@ class Sender:
         identity = self.identity
         if self.failure is not None:
             return False
+        if queue.in_flight and queue.proven != queue.stamp:
+            # a leader takes any sequence from a producer it does not know: were the first batch refused (the topic is
+            # new to this broker) and the second taken, they would change places
+            return False
         if not identity.is_needed:
             return True
         if not identity.is_known:
