@@ -176,7 +176,7 @@ def durable_consumer(group: Group) -> Any:
     members = {m.member_id: (m.subscription, m.progress) for m in consumer.members.values()}
     return (
         consumer.exists, consumer.epoch, consumer.metadata_hash, consumer.assignment_epoch, members, consumer.statics,
-        {m: p for m, p in consumer.targets.items()}, consumer.regexes, consumer.owners,
+        dict(consumer.targets.items()), consumer.regexes, consumer.owners,
         group.classic.generation, group.classic.members.keys(), group.offsets.committed,
     )  # fmt: skip
 
