@@ -17,6 +17,14 @@ from actors.actor_system import ActorSystem
 from actors.api.dispatch import Dispatcher
 from actors.controller import Controller
 from actors.controller_link import CONTROLLER_ADDRESS, LINK_ADDRESS, ControllerLink
+from actors.controller_seat import (
+    CONTROLLER_PATH,
+    ELECTIONS_PATH,
+    ELECTIONS_POLICY,
+    BrokerCame,
+    ControllerSeat,
+    FromBroker,
+)
 from actors.coordinators import Coordinators
 from actors.gateways import gateway_endpoint
 from actors.groups import TOPIC as OFFSETS_TOPIC
@@ -26,9 +34,10 @@ from actors.producer_ids import ProducerIds
 from actors.replicas import Replicas
 from actors.transactions import TOPIC as TRANSACTIONS_TOPIC
 from actors.transactions import Transactions
+from machines.controller import BrokerDied
 from machines.metadata import BrokerInfo, MetadataImage
 from model.configs import BrokerConfig
-from model.errors import OdradekError, RequestTimedOut
+from model.errors import RequestTimedOut
 from model.ids import TopicPartition
 from protocol.cluster_control import ControlledShutdown, ControllerMessage
 from protocol.cluster_replication import ReplicationMessage
@@ -103,7 +112,6 @@ class Broker:
             view_of_live_brokers=self._live_brokers,
             config=self.config,
             clock=lambda: time.monotonic_ns() // 1_000_000,
-            on_lost=self._controller_lost,
         )
         dispatcher, limits = Dispatcher(self), self._limits()
         self.listener = Listener(dispatcher, limits)
@@ -116,7 +124,6 @@ class Broker:
         self._settled = asyncio.Event()
         self._fenced_since: dict[int, float] = {}  # loop time
         self._memory = MemoryReturn(lambda: self.listener.frames + self.replicas.mail_count)
-        self._lease: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._is_stopping = False
 
@@ -136,7 +143,10 @@ class Broker:
         """Join the cluster, then accept clients. Returns once registered, however long that takes."""
         self.port = listener.getsockname()[1]
         self.lifelines.start()
-        self._seek_lease()
+        self.system.supervise(ELECTIONS_PATH, ELECTIONS_POLICY)
+        self.system.start(
+            CONTROLLER_PATH, lambda: ControllerSeat(self.controller, self._elected), supervisor=ELECTIONS_PATH
+        )
         self._every(TIMER_ROUND_S, self._timer_round)
         self._every(MEMORY_ROUND_S, self._memory.round)
         await self.link.registered.wait()
@@ -157,9 +167,8 @@ class Broker:
                 )
             except RequestTimedOut:
                 logger.warning("nobody took over from broker %d in time; stopping all the same", self.spec.broker_id)
-        if self._lease is not None:
-            self._lease.cancel()
         await self.controller.stop()
+        self.system.stop(CONTROLLER_PATH)
         for timer in self._timers:
             timer.cancel()
         await self.listener.close()
@@ -173,28 +182,9 @@ class Broker:
         if not self._is_stopping:
             self.system.on_escalation("/", reason)
 
-    def _seek_lease(self) -> None:
-        self._lease = self.loop.create_task(self.controller.run_for_lease())
-        self._lease.add_done_callback(self._lease_won)
-
-    def _lease_won(self, lease: asyncio.Task[None]) -> None:
-        if lease.cancelled():
-            return
-        failure = lease.exception()
-        if failure is not None:
-            self._controller_lost(failure)
-            return
-        image = self.controller.image
-        if image is not None:
-            message = ControllerElected(self.spec.broker_id, image.controller_epoch)
-            self.bus.tell(SUPERVISOR_NODE, SUPERVISOR_ADDRESS, message, control=True)
-
-    def _controller_lost(self, reason: BaseException) -> None:
-        if self._is_stopping:
-            return
-        if not isinstance(reason, OdradekError):
-            logger.error("the controller failed on broker %d", self.spec.broker_id, exc_info=reason)
-        self._timers.append(self.loop.call_later(0.5, self._seek_lease))
+    def _elected(self, controller_epoch: int) -> None:
+        message = ControllerElected(self.spec.broker_id, controller_epoch)
+        self.bus.tell(SUPERVISOR_NODE, SUPERVISOR_ADDRESS, message, control=True)
 
     def _every(self, seconds: float, work: Any) -> None:
         slot = len(self._timers)
@@ -217,7 +207,7 @@ class Broker:
         if address == LINK_ADDRESS:
             self.link.on_message(envelope.message)
         elif address == CONTROLLER_ADDRESS:
-            self.controller.on_message(envelope.sender, envelope.message)
+            self.system.tell(CONTROLLER_PATH, FromBroker(envelope.sender, envelope.message))
         elif type(envelope.message) is BrokerDown:
             self._on_broker_down(envelope.message)
         elif type(envelope.message) in _TRANSACTION_MESSAGES:
@@ -237,7 +227,7 @@ class Broker:
             if before.get(broker_id) != incarnation and broker_id != self.spec.broker_id:
                 self.lifelines.watch(broker_id, incarnation)
                 self.replicas.on_broker_back(broker_id)
-                self.controller.announce_to(broker_id)
+                self.system.tell(CONTROLLER_PATH, BrokerCame(broker_id))
 
     def _on_lifeline_lost(self, broker_id: int, incarnation: int) -> None:
         """Death, a little before the supervisor has reaped it."""
@@ -253,7 +243,7 @@ class Broker:
         if known is not None and known.incarnation == incarnation and not known.is_fenced:
             self._dying[broker_id] = incarnation
             self._settled.clear()
-        self.controller.on_broker_down(broker_id, incarnation)
+        self.system.tell(CONTROLLER_PATH, BrokerDied(broker_id, incarnation))
 
     async def settled(self) -> None:
         """Wait until the image knows of every death that this broker knows of, at most SETTLE_S.

@@ -1,8 +1,9 @@
 """The controller's life: wait for the lease, replay, then feed the machine and perform what it decides.
 
-Every broker runs one of these; the one whose `run_for_lease` has returned is the controller. It lives on the broker's
-event loop. The blocking parts (waiting for the lock, fsync) happen in threads; what was decided while one batch was
-being written goes out as the next single write, and no message overtakes the records it tells of.
+Every broker runs one of these, in its `ControllerSeat`; the one whose `run_for_lease` has returned is the controller.
+It lives on the broker's event loop. The blocking parts (waiting for the lock, fsync) happen in threads; what was
+decided while one batch was being written goes out as the next single write, and no message overtakes the records it
+tells of.
 
     controller = Controller(broker_id, incarnation, store, send=..., view_of_live_brokers=..., config=..., clock=...)
     await controller.run_for_lease()
@@ -71,10 +72,12 @@ class Controller:
         self._view_of_live_brokers = view_of_live_brokers
         self._config = config
         self._clock = clock
-        self._on_lost = on_lost
+        self.on_lost = on_lost
         self._tick_s = tick_ms / 1000
         self._machine: ControllerMachine | None = None
         self._is_stopped = False
+        self._won: asyncio.Future[tuple[int, MetadataImage, int]] | None = None  # who waits for the lease now
+        self._is_waiting = False  # a thread waits for it
         self._died: dict[int, int] = {}  # deaths reported while we wait; the view may be older than they are
         self._waiting: deque[list[Effect]] = deque()
         self._writer: asyncio.Task[None] | None = None
@@ -94,12 +97,15 @@ class Controller:
     async def run_for_lease(self) -> None:
         """Return once this broker is the controller and has announced itself, perhaps never.
 
-        Raises StorageFailure when the metadata can't be read. After `stop` it doesn't return; cancel it.
+        Raises StorageFailure when the metadata can't be read. After `stop` it doesn't return; cancel it. Whoever calls
+        it again after that takes over the thread that waits already.
         """
         loop = asyncio.get_running_loop()
-        won: asyncio.Future[tuple[int, MetadataImage, int]] = loop.create_future()
-        threading.Thread(target=self._wait_for_lease, args=(loop, won), name="controller-lease", daemon=True).start()
-        epoch, image, records_in_log = await won
+        self._won = loop.create_future()
+        if not self._is_waiting:
+            self._is_waiting = True
+            threading.Thread(target=self._wait_for_lease, args=(loop,), name="controller-lease", daemon=True).start()
+        epoch, image, records_in_log = await self._won
         self._executor = ThreadPoolExecutor(1, "metadata-log")
         self._machine = ControllerMachine(image, self._config, seed=os.urandom(16), records_in_log=records_in_log)
         alive = {**self._view_of_live_brokers(), self._broker_id: self._incarnation}
@@ -133,32 +139,39 @@ class Controller:
         if self._machine is not None:
             self._send(broker_id, self._machine.announcement())
 
+    def abdicate(self) -> None:
+        """Let go of the lease now, whatever is under way; nothing happens when it isn't held."""
+        if self._machine is not None:
+            self._give_up()
+
     async def stop(self) -> None:
         """Finish what is being written, then let go of the lease. Nothing is sent afterwards."""
         self._is_stopped = True
         await self._until_written()
-        if self._machine is not None:
-            self._give_up()
+        self.abdicate()
 
-    def _wait_for_lease(
-        self, loop: asyncio.AbstractEventLoop, won: asyncio.Future[tuple[int, MetadataImage, int]]
-    ) -> None:
+    def _wait_for_lease(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             epoch = self._store.elect(self._broker_id)
             stored = self._store.get()
             image = MetadataImage.of(stored.records, stored.version)
         except BaseException as failure:
-            _call(loop, partial(_fail, won, failure))
+            _call(loop, partial(self._not_won, failure))
             return
-
-        def hand_over() -> None:
-            if self._is_stopped or won.done():
-                self._store.resign()
-            else:
-                won.set_result((epoch, image, stored.records_in_log))
-
-        if not _call(loop, hand_over):
+        if not _call(loop, partial(self._has_won, epoch, image, stored.records_in_log)):
             self._store.resign()
+
+    def _has_won(self, epoch: int, image: MetadataImage, records_in_log: int) -> None:
+        self._is_waiting = False
+        if self._is_stopped or self._won is None or self._won.done():
+            self._store.resign()
+        else:
+            self._won.set_result((epoch, image, records_in_log))
+
+    def _not_won(self, failure: BaseException) -> None:
+        self._is_waiting = False
+        if self._won is not None and not self._won.done():
+            self._won.set_exception(failure)
 
     def _step(self, event: Event) -> None:
         machine = self._machine
@@ -247,8 +260,8 @@ class Controller:
             return
         log.error("broker %d gives up being the controller: %s", self._broker_id, reason, exc_info=reason)
         self._give_up()
-        if self._on_lost is not None:
-            self._on_lost(reason)
+        if self.on_lost is not None:
+            self.on_lost(reason)
 
     def _give_up(self) -> None:
         self._machine = None
@@ -258,11 +271,6 @@ class Controller:
         if self._executor is not None:
             self._executor.shutdown(wait=True)  # a write under way would go on into a lock that is no longer ours
         self._store.resign()
-
-
-def _fail(won: asyncio.Future[tuple[int, MetadataImage, int]], failure: BaseException) -> None:
-    if not won.done():
-        won.set_exception(failure)
 
 
 def _call(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> bool:
