@@ -7,18 +7,17 @@ start script gives it.
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from model.ids import new_topic_id, topic_id_to_str
 from odradek import ClusterFailed, wait_until
 
 VERSION = os.environ.get("KAFKA_VERSION", "4.3.0")
@@ -79,7 +78,7 @@ class KafkaPeer:
         self._format()
 
     def _format(self) -> None:
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster_id = topic_id_to_str(new_topic_id())
         voters = ",".join(f"{i}@127.0.0.1:{self._ports[self.size + i - 1]}" for i in range(1, self.size + 1))
         copies = min(3, self.size)
         for i in range(1, self.size + 1):
