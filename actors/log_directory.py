@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,8 @@ class LogDirectory:
             kind: {partition: offset for partition, offset in offsets.items() if str(partition) in logs}
             for kind, offsets in self._written.items()
         }
+        self._found = frozenset(logs)
+        self._aside = aside
         self._executor = ThreadPoolExecutor(1, "checkpoints")
         self._failures: set[str] = set()
         doomed = [path / name for name in names if name.endswith(DOOMED)]
@@ -128,6 +131,26 @@ class LogDirectory:
         for offsets in self.known.values():
             offsets.pop(partition, None)
         self._boot.vouch_for(str(partition))
+
+    def remove_strays(self, ours: Collection[str]) -> None:
+        """Remove the logs found at the start that are not `ours`: deleted or moved away while this broker was down.
+
+        To be called once, when the cluster's metadata is known. What can't be renamed is left for the next start.
+        """
+        doomed = []
+        for name in self._found.difference(ours):
+            topic, _, number = name.rpartition("-")
+            self.forget(TopicPartition(topic, int(number)))
+            stray, grave = self.path / name, self.path / f"{name}.{os.urandom(16).hex()}{DOOMED}"
+            try:
+                if self.disk.exists(stray):  # else its deletion came in while we started
+                    self.disk.rename(stray, grave)
+                    doomed.append(grave)
+            except StorageFailure as failure:
+                logger.warning("%s is not ours any more, but stays: %s", stray, failure)
+        if doomed:
+            logger.info("removing %d logs of partitions that are not ours any more", len(doomed))
+            self._executor.submit(_remove_all, self._aside, doomed)
 
     def doubt(self, partition: TopicPartition) -> None:
         """The disk failed under it: the next start reads and checks it."""

@@ -327,9 +327,21 @@ class Replicas:
 
     def start_upkeep(self) -> None:
         """Begin what is done to the logs besides traffic."""
+        me = self.broker.image.brokers.get(self.broker_id)
+        if me is not None and me.incarnation == self.incarnation:  # else the image is older than we are
+            self._remove_strays()
         self.broker.system.start(UPKEEP_PATH, lambda: LogUpkeep(self))
         if self.broker.config.get_bool("log.cleaner.enable"):
             self.broker.system.start(CLEANER_PATH, lambda: LogCleaner(self))
+
+    def _remove_strays(self) -> None:
+        ours = (
+            str(TopicPartition(name, number))
+            for name, topic in self.broker.image.topics.items()
+            for number, info in topic.partitions.items()
+            if self.broker_id in info.replicas
+        )
+        self.logs.remove_strays(frozenset(ours))
 
     async def close(self, limit_s: float) -> None:
         """End all roles, then sync and close all logs, in about `limit_s`."""

@@ -221,3 +221,19 @@ def test_a_clean_stop_cannot_speak_for_logs_that_were_never_opened(tmp_path, ope
         assert opened == [(False, TRUST_ALL)]
 
     run(scenario)
+
+
+def test_logs_that_are_not_ours_any_more_go_and_do_not_spoil_a_clean_stop(tmp_path):
+    async def scenario():
+        first = Stage(tmp_path)
+        append(first.host("mine").log, a_batch(3))
+        append(first.host("deleted-meanwhile").log, a_batch(3))
+        (tmp_path / "not a log").mkdir()
+        second = Stage(tmp_path)  # killed, and a topic was deleted before it came back
+        second.host("mine")
+        second.logs.remove_strays({"mine-0"})
+        await second.close()
+        assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["mine-0", "not a log"]
+        assert Stage(tmp_path).logs._was_clean
+
+    run(scenario)
