@@ -18,13 +18,13 @@ from machines.consumer_records import (
 )
 from machines.group_events import NEVER_MS
 from machines.topic_regex import TopicRegex
-from machines.topic_view import INTERNAL_TOPICS, NO_PARTITIONS, Partitions, TopicView, hash_of
+from machines.topic_view import NO_PARTITIONS, Partitions, TopicView, hash_of
 
 
 def resolve(group: ConsumerGroup, pattern: str, topics: TopicView, wall_ms: int) -> None:
-    """Write down what a pattern matches now, if that is new. Raises BadPattern."""
+    """Write down what a pattern matches now, if that is new; internal topics too, as in Kafka. Raises BadPattern."""
     regex = TopicRegex(pattern)
-    found = frozenset(name for name in topics.names() if name not in INTERNAL_TOPICS and regex.matches(name))
+    found = frozenset(name for name in topics.names() if regex.matches(name))
     if group.regexes.get(pattern) != found:
         group.write([regex_record(group.group_id, pattern, found, wall_ms)])
 
@@ -98,11 +98,16 @@ def subscribe(group: ConsumerGroup, member_id: str, subscription: Subscription) 
 
 
 def remove(group: ConsumerGroup, members: Sequence[ConsumerMember], topics: TopicView) -> None:
-    """Members are out; what they had is shared anew at the next heartbeat of another one."""
+    """Members are out; what they had is shared anew at the next heartbeat of another one.
+
+    A group that goes down to the classic protocol now keeps its epoch: it becomes the generation, and the members that
+    are left are known by it.
+    """
     if members:
         group.write(record for m in members for record in tombstones(group.group_id, m.member_id))
         _forget_unused_regexes(group)
-        bump(group, topics)
+        if not group.may_go_down:
+            bump(group, topics)
 
 
 def replace(group: ConsumerGroup, former: ConsumerMember, member_id: str) -> None:

@@ -225,6 +225,15 @@ class ConsumerGroup:
         is_settled = all(member.is_settled(self.assignment_epoch) for member in self.members.values())
         return "Stable" if is_settled else "Reconciling"
 
+    @property
+    def may_go_down(self) -> bool:
+        """Whether nobody but classic members is left, and the group may become a classic one again."""
+        return (
+            self.config.may_downgrade
+            and 0 < len(self.members) <= self.config.max_size
+            and all(member.is_classic for member in self.members.values())
+        )
+
     def check(self) -> None:
         """What holds after every step."""
         assert self.exists or not (self.members or self.targets or self.owners)

@@ -36,7 +36,7 @@ from machines.group_events import (
     TransactionalAppended,
     TransactionEnded,
 )
-from machines.group_migration import can_go_down, can_go_up, classic_end_records, go_down, go_up
+from machines.group_migration import can_go_up, classic_end_records, go_down, go_up
 from machines.group_refusals import refusal
 from machines.offsets import Offsets
 from machines.topic_view import TopicView
@@ -165,7 +165,7 @@ class Group:
         self.classic.effects = self.effects
 
     def _maybe_go_down(self, topics: TopicView, wall_ms: int, now_ms: int) -> None:
-        if can_go_down(self.consumer):
+        if self.consumer.may_go_down:
             self.classic = go_down(self.consumer, topics, wall_ms, now_ms)
 
     def _on_timer(self, event: TimerFired, now_ms: int) -> None:
@@ -252,6 +252,11 @@ class Group:
     @property
     def state(self) -> str:
         return self.consumer.state if self.consumer.exists else self.classic.state.value
+
+    @property
+    def generation(self) -> int:
+        """Grows with every rebalance; the epoch of a KIP-848 group."""
+        return self.consumer.epoch if self.consumer.exists else self.classic.generation
 
     @property
     def group_type(self) -> str:

@@ -104,15 +104,6 @@ def classic_end_records(classic: ClassicGroup) -> list[GroupRecord]:
     return [GroupRecord(GroupMetadataKey(group=classic.group_id), None)] if written else []
 
 
-def can_go_down(group: ConsumerGroup) -> bool:
-    """Whether nobody but classic members is left of a group, and it may become a classic one again."""
-    return (
-        group.config.may_downgrade
-        and 0 < len(group.members) <= group.config.max_size
-        and all(member.is_classic for member in group.members.values())
-    )
-
-
 def go_down(group: ConsumerGroup, topics: TopicView, wall_ms: int, now_ms: int) -> ClassicGroup:
     """The epoch becomes the generation, the assignment stays, and a rebalance begins to let the members share anew."""
     members = [

@@ -13,8 +13,6 @@ Partitions = frozenset[tuple[bytes, int]]
 
 NO_PARTITIONS: Partitions = frozenset()
 
-INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
-
 
 class TopicShape(NamedTuple):
     topic_id: bytes

@@ -1,4 +1,4 @@
-"""Logs in a broker's directory that the metadata knows nothing of: their topic was deleted while the broker was down."""
+"""Logs in a data directory that the metadata knows nothing of: their topic was deleted while the broker was down."""
 
 import shutil
 

@@ -101,20 +101,21 @@ class Consumer:
     to_revoke: set[tuple[str, int]] = field(default_factory=set)
     is_slow: bool = False
     must_report: bool = False
-    loses_answers: bool = False
+    must_say_all: bool = False
 
-    def beat(self) -> Any:
-        """The next heartbeat, and what comes of it."""
+    def beat(self, *, is_answer_lost: bool = False) -> Any:
+        """The next heartbeat, and what comes of it. After a lost answer everything is said again."""
         said: dict[str, Any] = {}
-        if self.epoch == 0:
-            said = {"rebalance_timeout_ms": 30_000, "owned": {}}
+        if self.epoch == 0 or self.must_say_all:
+            said = {"rebalance_timeout_ms": 30_000, "owned": self._rows()}
             said |= {"subscribed_topic_names": list(self.topics)} if self.regex is None else {}
             said |= {"subscribed_topic_regex": self.regex} if self.regex is not None else {}
             said |= {"server_assignor": self.assignor}
         elif self.must_report:
             said = {"owned": self._rows()}
         answer = self.g.beat(self.member_id, self.epoch, instance_id=self.instance, **said)
-        if not self.loses_answers:
+        self.must_say_all = is_answer_lost
+        if not is_answer_lost:
             self._hear(answer)
         return answer
 
@@ -177,7 +178,7 @@ def durable_consumer(group: Group) -> Any:
     return (
         consumer.exists, consumer.epoch, consumer.metadata_hash, consumer.assignment_epoch, members, consumer.statics,
         dict(consumer.targets.items()), consumer.regexes, consumer.owners,
-        group.classic.generation, group.classic.members.keys(), group.offsets.committed,
+        group.classic.generation, list(group.classic.members), group.offsets.committed,
     )  # fmt: skip
 
 

@@ -74,7 +74,11 @@ class FakePartition:
         self.held: list[AppendRequest] = []
         self._numbers = itertools.count()
         self.replica: Any = SimpleNamespace(
-            log=log or FakeLog(), waiters=set(), address=LEADER, high_watermark=log.log_end_offset if log else 0
+            log=log or FakeLog(),
+            waiters=set(),
+            address=LEADER,
+            high_watermark=log.log_end_offset if log else 0,
+            cause=0,
         )
         self.alarms = Alarms(self.system.loop)
         self.ports = GroupPorts(
