@@ -225,7 +225,7 @@ def _broker_hint(name: str) -> str:
     key = TOPIC_CONFIGS.get(name)
     if key is not None and key.synonyms:
         return f": it belongs to a topic; for all topics set {key.synonyms[0]}"
-    return _hint(name, BROKER_CONFIGS)
+    return _hint(name, BROKER_CONFIGS) or "; docs/configs.md lists them all"
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

@@ -74,7 +74,7 @@ def test_a_getter_of_a_key_without_a_value_says_how_to_give_it_one() -> None:
             {"retention.ms": "1"},
             "unknown config 'retention.ms': it belongs to a topic; for all topics set log.retention.ms",
         ),
-        ({"zzz": "1"}, "unknown config 'zzz'"),
+        ({"zzz": "1"}, "unknown config 'zzz'; docs/configs.md lists them all"),
         ({"num.partitions": "many"}, "bad value in num.partitions=many: it must be a whole number"),
         ({"num.partitions": "0"}, "bad value in num.partitions=0: it must be at least 1"),
         ({"num.partitions": ""}, "bad value in num.partitions=: it must be a whole number"),
