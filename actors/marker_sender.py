@@ -28,8 +28,8 @@ class MarkerSender:
         """Some marker is not committed yet."""
         return bool(self._deliveries)
 
-    def add(self, transactional_id: str, wanted: SendMarkers) -> None:
-        """Take these on; the next `send` sends them."""
+    def add(self, transactional_id: str, wanted: SendMarkers, number: int) -> None:
+        """Take these on; the next `send` sends them. `number` is larger than that of the transaction before."""
         self._deliveries.add(
             TransactionMarker(
                 transactional_id,
@@ -38,6 +38,7 @@ class MarkerSender:
                 wanted.is_commit,
                 wanted.version,
                 partition,
+                number,
             )
             for partition in sorted(wanted.partitions)
         )
@@ -53,7 +54,7 @@ class MarkerSender:
         for marker in gone:
             self._deliveries.done(marker)
         for broker_id, markers in self._deliveries.due(now_ms, self._ports.leader_of).items():
-            message = WriteMarkers(self._partition, self._coordinator_epoch, [_on_the_wire(each) for each in markers])
+            message = WriteMarkers(self._partition, self._coordinator_epoch, [self._on_the_wire(m) for m in markers])
             if not self._ports.send_markers(broker_id, message):
                 self._deliveries.not_sent(markers, now_ms)
         return gone
@@ -64,7 +65,7 @@ class MarkerSender:
         for outcome in message.outcomes:
             partition = TopicPartition(outcome.topic, outcome.partition)
             marker = self._deliveries.find(
-                outcome.transactional_id, partition, outcome.producer_id, outcome.producer_epoch
+                outcome.transactional_id, partition, outcome.producer_id, outcome.producer_epoch, outcome.number
             )
             if marker is None:
                 continue
@@ -79,12 +80,15 @@ class MarkerSender:
         return done
 
 
-def _on_the_wire(marker: TransactionMarker) -> Marker:
-    return Marker(
-        marker.transactional_id,
-        marker.producer_id,
-        marker.producer_epoch,
-        marker.is_commit,
-        marker.version,
-        *marker.partition,
-    )
+    def _on_the_wire(self, marker: TransactionMarker) -> Marker:
+        leader = self._ports.leader_of(marker.partition)
+        return Marker(
+            marker.transactional_id,
+            marker.producer_id,
+            marker.producer_epoch,
+            marker.is_commit,
+            marker.version,
+            *marker.partition,
+            marker.number,
+            leader.leader_epoch if leader is not None else -1,
+        )

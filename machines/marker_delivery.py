@@ -26,7 +26,7 @@ class Leader(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TransactionMarker:
-    """The end of one producer's transaction in one partition."""
+    """The end of one producer's transaction in one partition; `number` tells it from the ends of earlier ones."""
 
     transactional_id: str
     producer_id: int
@@ -34,6 +34,7 @@ class TransactionMarker:
     is_commit: bool
     version: int
     partition: TopicPartition
+    number: int = 0
 
 
 @dataclass(slots=True)
@@ -81,14 +82,15 @@ class MarkerDelivery:
                 delivery.not_before_ms = now_ms + RETRY_MS
 
     def find(
-        self, transactional_id: str, partition: TopicPartition, producer_id: int, producer_epoch: int
+        self, transactional_id: str, partition: TopicPartition, producer_id: int, producer_epoch: int, number: int = 0
     ) -> TransactionMarker | None:
         """The open marker that an outcome speaks of."""
         delivery = self._open.get((transactional_id, partition))
         if delivery is None:
             return None
         marker = delivery.marker
-        return marker if (marker.producer_id, marker.producer_epoch) == (producer_id, producer_epoch) else None
+        known = (marker.producer_id, marker.producer_epoch, marker.number)
+        return marker if known == (producer_id, producer_epoch, number) else None
 
     def done(self, marker: TransactionMarker) -> None:
         """It is committed, or its partition is gone."""

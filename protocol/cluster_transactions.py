@@ -42,7 +42,10 @@ class PartitionEnrolled(msgspec.Struct, tag="PartitionEnrolled", array_like=True
 
 
 class Marker(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """End this producer's transaction in one partition; `version` is the client's transaction.version."""
+    """End this producer's transaction in one partition; `version` is the client's transaction.version.
+
+    `number` is that of the transaction (`machines/marker_memory.py`), `leader_epoch` of the leader that is meant.
+    """
 
     transactional_id: str
     producer_id: int
@@ -51,6 +54,8 @@ class Marker(msgspec.Struct, array_like=True, frozen=True, gc=False):
     version: int
     topic: str
     partition: int
+    number: int
+    leader_epoch: int
 
 
 class WriteMarkers(msgspec.Struct, tag="WriteMarkers", array_like=True, frozen=True, gc=False):
@@ -69,6 +74,7 @@ class MarkerOutcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
     producer_epoch: int
     topic: str
     partition: int
+    number: int
     error: int
 
 

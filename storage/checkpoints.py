@@ -205,8 +205,12 @@ class CleanShutdownMarker:
         write_atomically(self._disk, self._path, content.encode("utf-8"), durable=True)
 
     def take(self) -> bool:
-        """Was the last shutdown clean? Removes the marker, for the next one may not be."""
+        """Was the last shutdown clean? Removes the marker, for the next one may not be.
+
+        For good: if a power loss brought it back, logs would be believed that nobody has recovered.
+        """
         if read_whole(self._disk, self._path) is None:
             return False
         self._disk.remove(self._path)
+        self._disk.sync_directory(self._path.parent)
         return True

@@ -240,9 +240,10 @@ def _agrees(epochs: LeaderEpochs, header: BatchHeader) -> bool:
 
 def _replay_producers(loaded: LoadedLog, scanned_from: int) -> ProducerStateMap:
     """Producers as of the log end; the transaction indexes of what was checked are written anew on the way."""
-    for segment in loaded.segments:
-        if segment is loaded.segments[-1] or segment.base_offset >= scanned_from:
-            segment.txn_index.truncate_to(scanned_from)
+    for segment in reversed(loaded.segments):
+        segment.txn_index.truncate_to(scanned_from)
+        if segment.base_offset < scanned_from:
+            break  # checking began inside this one; those before were not touched
 
     def note(segment: Segment, ended: CompletedTransaction) -> None:
         if ended.is_aborted and ended.last_offset >= scanned_from:

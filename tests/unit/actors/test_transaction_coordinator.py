@@ -120,7 +120,13 @@ class World:
             await asyncio.sleep(0)
 
     def outcome(self, error: ErrorCode = NONE, epoch: int = 7, producer_epoch: int = 0) -> MarkersWritten:
-        return MarkersWritten(epoch, [MarkerOutcome("id-0", 5, producer_epoch, *A0, error)])
+        number = self.markers[-1][1].markers[0].number if self.markers else 0
+        return MarkersWritten(epoch, [MarkerOutcome("id-0", 5, producer_epoch, *A0, number, error)])
+
+    def late_outcome(self) -> MarkersWritten:
+        """The same for the transaction before, if it comes again."""
+        outcome = self.outcome().outcomes[0]
+        return MarkersWritten(7, [MarkerOutcome("id-0", 5, outcome.producer_epoch, *A0, outcome.number - 1, NONE)])
 
 
 def state(status: Status = Status.EMPTY, *partitions: TopicPartition) -> TransactionState:
@@ -192,6 +198,7 @@ async def test_markers_go_out_after_the_decision_and_complete_the_transaction() 
     machine = world.registry[3].machines["id-0"]
     world.system.tell(PATH, world.outcome(epoch=6))
     world.system.tell(PATH, world.outcome(ErrorCode.TRANSACTION_COORDINATOR_FENCED))
+    world.system.tell(PATH, world.late_outcome())
     await world.settle()
     assert machine.state is not None and machine.state.status is Status.PREPARE_COMMIT
     world.system.tell(PATH, world.outcome())
