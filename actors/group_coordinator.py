@@ -10,8 +10,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from actors.actor import Actor
-from actors.append_request import AppendRequest
 from actors.group_mail import WAKE, GroupCall, Resume, Wake
+from actors.group_tickets import Ticket, refusal_code
 from machines.group import Group
 from machines.group_events import (
     NEVER_MS,
@@ -35,25 +35,6 @@ if TYPE_CHECKING:
     from actors.offsets_partition import OffsetsPartition
 
 
-class Ticket:
-    """An append under way."""
-
-    __slots__ = ("deadline_ms", "effect", "error", "is_done", "owner")
-
-    def __init__(self, owner: GroupCoordinator, effect: Append | AppendInTransaction, deadline_ms: int) -> None:
-        self.owner = owner
-        self.effect = effect
-        self.deadline_ms = deadline_ms
-        self.is_done = False
-        self.error = ErrorCode.NONE
-
-    def done(self, request: AppendRequest) -> None:
-        """Called by the partition's leader; the group hears of it in its own turn."""
-        self.is_done = True
-        self.error = request.error
-        self.owner.tell(self.owner.path, self)
-
-
 Mail = GroupCall | Ticket | Wake | Resume | ExpireOffsets | TopicsDeleted | TopicsChanged | TransactionEnded
 
 
@@ -68,6 +49,7 @@ class GroupCoordinator(Actor):
         self._held: deque[Ticket | Reply] = deque()  # starts with a ticket; what follows waits for it
         self._resting: dict[str, GroupCall] = {}  # member -> its call that waits for news
         self._wake_ms = NEVER_MS
+        self._generation = group.generation  # as last told
 
     def on_start(self) -> None:
         """Arm what the replay left."""
@@ -79,11 +61,14 @@ class GroupCoordinator(Actor):
             self._on_call(message)
         elif type(message) is Ticket:
             if message.owner is self:
+                self._take_in(message)
                 self._on_appended()
         elif type(message) is Resume:
             self._resume(message.call)
         else:
             self._on_news(message)
+        if self.group.generation != self._generation:
+            self._tell_rebalance()
         self._rearm()
         if self.group.is_blank and not self._open and not self._held:
             self.partition.forget(self.group.group_id)
@@ -97,6 +82,20 @@ class GroupCoordinator(Actor):
         self._refuse_all(ErrorCode.NOT_COORDINATOR)
         self.partition.reload_soon()
 
+    def _tell_rebalance(self) -> None:
+        group = self.group
+        self._generation = group.generation
+        members = len(group.consumer.members or group.classic.members)
+        self.system.events.tell(
+            "rebalance",
+            f"group {group.group_id}",
+            cause=self.partition.replica.cause,
+            generation=group.generation,
+            members=members,
+            protocol=group.group_type,
+            state=group.state,
+        )
+
     def _refuse_all(self, error: ErrorCode) -> None:
         waiting = list(self._open)
         self._open.clear()
@@ -105,11 +104,23 @@ class GroupCoordinator(Actor):
         for call in waiting:
             call.refuse(error)
 
+    def is_appending_for(self, producer_id: int) -> bool:
+        """Whether offsets of this producer's transaction are on their way into the log."""
+        return any(
+            isinstance(item, Ticket)
+            and isinstance(item.effect, AppendInTransaction)
+            and item.effect.producer_id == producer_id
+            for item in self._held
+        )
+
     # -- events in -----------------------------------------------------------------------------------------------------
 
     def _on_call(self, call: GroupCall) -> None:
         self._open[call] = None
         ports = self.partition.ports
+        config = ports.config(self.group.group_id)
+        if config is not self.group.config:
+            self.group.configure(config)
         event = GroupRequest(
             call.body,
             call.version,
@@ -120,7 +131,7 @@ class GroupCoordinator(Actor):
             call.fresh_id,
             call.may_wait,
             ports.topics,
-            ports.pace_ms(),
+            ports.pace_ms(self.group.group_id),
         )
         self._perform(self.group.step(event, ports.now_ms()))
 
@@ -201,6 +212,12 @@ class GroupCoordinator(Actor):
         self._open.pop(call, None)
         call.answer(reply.response)
 
+    def _take_in(self, ticket: Ticket) -> None:
+        """A transaction's offsets count as soon as they are in the log, though answers before theirs may still wait:
+        the marker that ends the transaction may stand right behind them."""
+        if isinstance(ticket.effect, AppendInTransaction) and ticket.error is ErrorCode.NONE:
+            self._perform(self.group.step(TransactionalAppended(ticket.effect), self.partition.ports.now_ms()))
+
     def _on_appended(self) -> None:
         """Answer what waited for appends that are done, in order."""
         held = self._held
@@ -218,14 +235,12 @@ class GroupCoordinator(Actor):
                 while held and isinstance(held[0], Reply):
                     self._refuse(held.popleft(), head.error)  # type: ignore[arg-type]
                 continue
-            elif isinstance(head.effect, AppendInTransaction):
-                self._perform(self.group.step(TransactionalAppended(head.effect), self.partition.ports.now_ms()))
             held.popleft()
 
     def _append_failed(self, error: ErrorCode) -> None:
         """Refuse all that waits behind the append; start anew from the log unless the record is surely in it."""
         if error not in (ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND):
-            self._refuse_all(_refusal_code(error))
+            self._refuse_all(refusal_code(error))
             self.partition.reload_soon()
             return
         held, self._held = self._held, deque()
@@ -237,34 +252,9 @@ class GroupCoordinator(Actor):
         call = reply.token
         assert isinstance(call, GroupCall)
         self._open.pop(call, None)
-        call.refuse(_refusal_code(error))
+        call.refuse(refusal_code(error))
 
 
 def _member_of(call: GroupCall) -> str:
     member_id: str = call.body.member_id  # type: ignore[union-attr, assignment]
     return member_id
-
-
-_OF_THE_PRODUCER = frozenset(
-    {
-        ErrorCode.INVALID_PRODUCER_EPOCH,
-        ErrorCode.PRODUCER_FENCED,
-        ErrorCode.INVALID_PRODUCER_ID_MAPPING,
-        ErrorCode.INVALID_TXN_STATE,
-        ErrorCode.CONCURRENT_TRANSACTIONS,
-        ErrorCode.TRANSACTION_ABORTABLE,
-    }
-)
-
-
-def _refusal_code(error: ErrorCode) -> ErrorCode:
-    """What a failed append means to the client (as in Kafka: the broker behind the coordinator is not its business)."""
-    if error in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR):
-        return ErrorCode.NOT_COORDINATOR
-    if error in (ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE):
-        return ErrorCode.INVALID_COMMIT_OFFSET_SIZE
-    if error in _OF_THE_PRODUCER:
-        return error
-    if error.retriable:
-        return ErrorCode.COORDINATOR_NOT_AVAILABLE
-    return ErrorCode.UNKNOWN_SERVER_ERROR

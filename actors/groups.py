@@ -30,6 +30,7 @@ SUPERVISOR_PATH = "/offsets"
 WARM_UP_AFTER_S = 0.5
 PATIENCE_MS = 1_000
 HEARTBEATS_PER_S, QUICKEST_MS = 200, 200
+HEARTBEAT_INTERVAL = "consumer.heartbeat.interval.ms"
 
 
 class Groups:
@@ -48,27 +49,40 @@ class Groups:
             pace_ms=self.pace_ms,
             alarms=self.alarms,
             wall_ms=lambda: time.time_ns() // 1_000_000,
-            config=lambda: GroupConfig.of(broker.config),
+            config=self.config_of,
             commit_timeout_ms=broker.config.get_int("offsets.commit.timeout.ms"),
         )
+        self._config_source = broker.config
+        self._config = GroupConfig.of(broker.config)
         self._retention_ms = broker.config.get_int("offsets.retention.check.interval.ms")
         self.alarms.set(self.alarms.now_ms() + self._retention_ms, self._retention_round)
         broker.system.supervise(SUPERVISOR_PATH, RestartPolicy(intensity=100, period_ms=5_000))
         broker.loop.call_later(WARM_UP_AFTER_S, self._warm_up)
 
-    def pace_ms(self) -> int:
+    def pace_ms(self, group_id: str) -> int:
         """How soon the next heartbeat of a KIP-848 member may come: so soon that all of them are HEARTBEATS_PER_S.
 
-        A rebalance goes as fast as its members beat. Where `group.consumer.heartbeat.interval.ms` is set, that counts.
+        A rebalance goes as fast as its members beat. Where `group.consumer.heartbeat.interval.ms` is set, for the
+        broker or for the group, that counts.
         """
+        if HEARTBEAT_INTERVAL in self.broker.image.group_configs.get(group_id, ()):
+            return NEVER_MS
         now_ms = self.alarms.now_ms()
         if now_ms >= self._pace_until_ms:
             members = sum(len(g.consumer.members) for shell in self.offsets.values() for g in shell.groups.values())
             self._pace_ms = max(QUICKEST_MS, members * 1_000 // HEARTBEATS_PER_S)
-            if "group.consumer.heartbeat.interval.ms" in self.broker.config.overrides:
+            if f"group.{HEARTBEAT_INTERVAL}" in self.broker.config.overrides:
                 self._pace_ms = NEVER_MS
             self._pace_until_ms = now_ms + 1_000
         return self._pace_ms
+
+    def config_of(self, group_id: str) -> GroupConfig:
+        """The same object as long as nothing changed, for groups without configs of their own."""
+        if self._config_source is not self.broker.config:
+            self._config_source = self.broker.config
+            self._config = GroupConfig.of(self.broker.config)
+        own = self.broker.image.group_configs.get(group_id)
+        return GroupConfig.of(self.broker.config, own) if own else self._config
 
     def _warm_up(self) -> None:
         """Import the record codec (50 ms) beside the loop, before the first commit needs it."""

@@ -40,10 +40,10 @@ class GroupPorts:
 
     alarms: Alarms
     wall_ms: Callable[[], int]
-    config: Callable[[], GroupConfig]
+    config: Callable[[str], GroupConfig]
     commit_timeout_ms: int
     topics: TopicView
-    pace_ms: Callable[[], int]
+    pace_ms: Callable[[str], int]
 
     def now_ms(self) -> int:
         return self.alarms.now_ms()
@@ -67,7 +67,7 @@ class OffsetsPartition(Actor):
         self.ports = ports
         self.groups: dict[str, Group] = {}
         self.is_loaded = False
-        self._running: set[str] = set()
+        self._running: dict[str, GroupCoordinator] = {}
         self._parked: list[tuple[str, GroupCall]] = []
         self._number = 0
         self._position = self._goal = 0
@@ -137,6 +137,10 @@ class OffsetsPartition(Actor):
         elif self.replica.high_watermark < self._goal:
             # What is not yet on every replica in sync may still be lost: nobody is shown it until it can't be.
             self.replica.waiters.add(self._on_advance)
+        elif self._goal < self.replica.log.log_end_offset:
+            # Markers came meanwhile. Nobody told the groups of them, since these were not there yet.
+            self._goal = self.replica.log.log_end_offset
+            self.tell(self.path, Load(self._number))
         else:
             self._finish_load()
 
@@ -160,7 +164,7 @@ class OffsetsPartition(Actor):
     def _group(self, group_id: str) -> Group:
         group = self.groups.get(group_id)
         if group is None:
-            group = self.groups[group_id] = Group(group_id, self.ports.config())
+            group = self.groups[group_id] = Group(group_id, self.ports.config(group_id))
         return group
 
     # -- mail ----------------------------------------------------------------------------------------------------------
@@ -178,11 +182,20 @@ class OffsetsPartition(Actor):
         """News for every group that they may concern; while loading, the log itself brings it."""
         if self.is_loaded:
             for group_id, group in list(self.groups.items()):
-                if isinstance(message, TransactionEnded) and message.producer_id not in group.offsets.pending:
+                if isinstance(message, TransactionEnded) and not self._is_in_transaction(group, message.producer_id):
                     continue
                 if isinstance(message, TopicsChanged) and not group.consumer.exists:
                     continue
                 self._tell(group_id, message)
+
+    def _is_in_transaction(self, group: Group, producer_id: int) -> bool:
+        """Whether the producer has offsets pending in the group, or on the way into its log.
+
+        The transaction may end (its time is over, another producer took its place) before the group's actor has heard
+        that they are in the log; they do come first in its inbox.
+        """
+        actor = self._running.get(group.group_id)
+        return producer_id in group.offsets.pending or (actor is not None and actor.is_appending_for(producer_id))
 
     def _tell(self, group_id: str, message: Mail) -> bool:
         if group_id not in self._running:
@@ -190,10 +203,11 @@ class OffsetsPartition(Actor):
         return self.system.tell(path_of(group_id), message)
 
     def _start(self, group: Group) -> None:
-        self._running.add(group.group_id)
-        self.system.start(
-            path_of(group.group_id), lambda: GroupCoordinator(group, self), supervisor=self.path, restart="temporary"
-        )
+        def make() -> GroupCoordinator:
+            actor = self._running[group.group_id] = GroupCoordinator(group, self)
+            return actor
+
+        self.system.start(path_of(group.group_id), make, supervisor=self.path, restart="temporary")
 
     def forget(self, group_id: str) -> None:
         """The group is blank: it exists no more."""
@@ -205,7 +219,7 @@ class OffsetsPartition(Actor):
             self._end_group(group_id)
 
     def _end_group(self, group_id: str) -> None:
-        self._running.discard(group_id)
+        self._running.pop(group_id, None)
         self.system.stop(path_of(group_id))
 
     def _lose_patience(self) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from actors import transaction_log
@@ -18,6 +17,7 @@ from actors.actor import Actor
 from actors.append_request import AppendRequest
 from actors.marker_sender import MarkerSender
 from actors.replica import Replica
+from actors.transaction_mail import APPENDED, UNCERTAIN, Appended, Flush, Load, Obtained, Tick, for_clients
 from actors.transaction_ports import CoordinatorPorts, TransactionRequest, reply
 from machines.marker_delivery import TransactionMarker
 from machines.transaction import TransactionMachine
@@ -26,6 +26,7 @@ from machines.transaction_events import (
     Effect,
     Event,
     Forget,
+    InitProducerId,
     Loaded,
     MarkerWritten,
     ObtainProducerId,
@@ -48,38 +49,6 @@ ROWS_PER_BATCH = 200
 URGENT_MS = 50
 LONGEST_IDLE_MS = 1_000  # sooner than Kafka's 10 s: readers wait for transactions that time out
 HOLD_WHILE_LOADING_MS = 1_000
-
-_APPENDED = (ErrorCode.NONE, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
-_UNCERTAIN = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR)
-
-
-@dataclass(slots=True, frozen=True)
-class _Load:
-    life: object
-
-
-@dataclass(slots=True, frozen=True)
-class _Flush:
-    life: object
-
-
-@dataclass(slots=True, frozen=True)
-class _Tick:
-    life: object
-
-
-@dataclass(slots=True, frozen=True)
-class _Appended:
-    life: object
-    transactional_ids: Sequence[str]
-    error: ErrorCode
-
-
-@dataclass(slots=True, frozen=True)
-class _Obtained:
-    life: object
-    transactional_id: str
-    producer_id: int | None
 
 
 class TransactionCoordinator(Actor):
@@ -145,7 +114,7 @@ class TransactionCoordinator(Actor):
     def _start_loading(self) -> None:
         log = self.replica.log
         self._load_from, self._load_end = log.log_start_offset, log.log_end_offset
-        self._to_myself(_Load(self._life))
+        self._to_myself(Load(self._life))
         self._arm(urgent=True)
 
     def on_receive(self, message: Any) -> None:
@@ -157,15 +126,15 @@ class TransactionCoordinator(Actor):
             self._on_outcomes(message)
         elif message.life is not self._life:
             return
-        elif kind is _Appended:
+        elif kind is Appended:
             self._on_appended(message)
-        elif kind is _Flush:
+        elif kind is Flush:
             self._flush()
-        elif kind is _Tick:
+        elif kind is Tick:
             self._on_tick()
-        elif kind is _Load:
+        elif kind is Load:
             self._load_slice()
-        elif kind is _Obtained and message.transactional_id in self.machines:
+        elif kind is Obtained and message.transactional_id in self.machines:
             self._step(message.transactional_id, ProducerIdObtained(message.producer_id))
 
     def _to_myself(self, message: object) -> None:
@@ -184,7 +153,7 @@ class TransactionCoordinator(Actor):
                 else:
                     self._machine(transactional_id).apply(value)
             self._load_from = next_offset_of(data) if len(data) else self._load_end
-            self._to_myself(_Load(self._life))
+            self._to_myself(Load(self._life))
             return
         if self.replica.high_watermark < self._load_end:
             self.replica.waiters.add(self._on_high_watermark)
@@ -194,7 +163,7 @@ class TransactionCoordinator(Actor):
     def _on_high_watermark(self) -> None:
         if self.replica.high_watermark >= self._load_end:
             self.replica.waiters.discard(self._on_high_watermark)
-            self._to_myself(_Load(self._life))
+            self._to_myself(Load(self._life))
 
     def _become_active(self) -> None:
         if self.is_loaded or self.replica.leader is None:
@@ -212,6 +181,17 @@ class TransactionCoordinator(Actor):
             self._early.append((request, self.ports.wall_ms()))
             self._arm(urgent=True)
             return
+        machine = self.machines.get(request.transactional_id)
+        if type(request.event) is InitProducerId and machine is not None and machine.state is not None:
+            state = machine.state
+            self.system.events.tell(
+                "producer-fenced",
+                f"transactional id {request.transactional_id}",
+                cause=self.replica.cause,
+                producer_id=state.producer_id,
+                epoch=state.producer_epoch,
+                was=state.status.label,
+            )
         self._step(request.transactional_id, request.event)
 
     def _machine(self, transactional_id: str) -> TransactionMachine:
@@ -241,7 +221,8 @@ class TransactionCoordinator(Actor):
                 self._writes.append((transactional_id, effect.value))
                 self._flush_soon()
             elif type(effect) is SendMarkers:
-                self._markers.add(transactional_id, effect)
+                # the decision is in the log: the end of the next transaction will have a larger number
+                self._markers.add(transactional_id, effect, self.replica.log.log_end_offset)
                 self._has_fresh_markers = True
                 self._flush_soon()
             elif type(effect) is ObtainProducerId:
@@ -250,7 +231,7 @@ class TransactionCoordinator(Actor):
                 logger.debug("transactional id %s expired", transactional_id)
 
     async def _obtain(self, transactional_id: str, life: object) -> None:
-        self._to_myself(_Obtained(life, transactional_id, await self.ports.next_producer_id()))
+        self._to_myself(Obtained(life, transactional_id, await self.ports.next_producer_id()))
 
     # -- the log -------------------------------------------------------------------------------------------------------
 
@@ -258,7 +239,7 @@ class TransactionCoordinator(Actor):
         """What the messages of one turn want written travels as one batch."""
         if not self._will_flush:
             self._will_flush = True
-            self._to_myself(_Flush(self._life))
+            self._to_myself(Flush(self._life))
 
     def _flush(self) -> None:
         self._will_flush = False
@@ -273,15 +254,15 @@ class TransactionCoordinator(Actor):
 
     def _when_appended(self, transactional_ids: Sequence[str]) -> Callable[[AppendRequest], None]:
         life = self._life
-        return lambda request: self._to_myself(_Appended(life, transactional_ids, request.error))
+        return lambda request: self._to_myself(Appended(life, transactional_ids, request.error))
 
-    def _on_appended(self, message: _Appended) -> None:
-        if message.error in _UNCERTAIN:
+    def _on_appended(self, message: Appended) -> None:
+        if message.error in UNCERTAIN:
             logger.info("transaction coordinator %d replays its log: %s", self.partition, message.error.name)
             self._abandon()
             self._start_loading()
             return
-        event = Written() if message.error in _APPENDED else WriteRefused(_for_clients(message.error))
+        event = Written() if message.error in APPENDED else WriteRefused(for_clients(message.error))
         for transactional_id in message.transactional_ids:
             self._step(transactional_id, event)
 
@@ -311,7 +292,7 @@ class TransactionCoordinator(Actor):
                 return
             self._timer.cancel()
         self._timer_is_urgent = urgent
-        self._timer = self.schedule(URGENT_MS if urgent else self._idle_ms, _Tick(self._life))
+        self._timer = self.schedule(URGENT_MS if urgent else self._idle_ms, Tick(self._life))
 
     def _on_tick(self) -> None:
         self._timer = None
@@ -319,7 +300,7 @@ class TransactionCoordinator(Actor):
         while self._early and now_ms - self._early[0][1] >= HOLD_WHILE_LOADING_MS:
             self._early.popleft()[0].refuse(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         if not self.is_loaded:
-            self._to_myself(_Load(self._life))
+            self._to_myself(Load(self._life))
             self._arm(urgent=True)
             return
         if self._markers.is_busy:
@@ -332,10 +313,3 @@ class TransactionCoordinator(Actor):
                 self._step(transactional_id, TimerFired())
         if self._timed or self._early or self.machines:
             self._arm(urgent=self._markers.is_busy)
-
-
-def _for_clients(error: ErrorCode) -> ErrorCode:
-    """What a client makes of a write that was refused: it tries again, unless that can't help."""
-    if error in (ErrorCode.NOT_ENOUGH_REPLICAS, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.REQUEST_TIMED_OUT):
-        return ErrorCode.COORDINATOR_NOT_AVAILABLE
-    return ErrorCode.UNKNOWN_SERVER_ERROR

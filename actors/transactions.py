@@ -18,6 +18,7 @@ from actors.transaction_coordinator import TransactionCoordinator
 from actors.transaction_gate import Verified
 from actors.transaction_ports import TransactionLimits, TransactionRequest
 from machines.marker_delivery import Leader
+from machines.marker_memory import MarkerMemory, MarkerVerdict
 from machines.transaction_events import AddPartitions, Answer, Request, VerifyPartitions
 from machines.verification import Claim
 from model.errors import ErrorCode, RequestTimedOut
@@ -51,6 +52,7 @@ class Transactions:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self.coordinators: dict[int, TransactionCoordinator] = {}
+        self._memory = MarkerMemory()
         self._outcomes: dict[tuple[int, int, int], list[MarkerOutcome]] = {}  # (broker, coordinator, its epoch) ->
         broker.system.supervise(SUPERVISOR_PATH, RestartPolicy(intensity=50, period_ms=5_000))
 
@@ -183,19 +185,39 @@ class Transactions:
     # -- markers, the leader's side ------------------------------------------------------------------------------------
 
     def _write_marker(self, sender: int, message: WriteMarkers, marker: Marker) -> None:
-        def written(request: AppendRequest) -> None:
+        partition = TopicPartition(marker.topic, marker.partition)
+        coordinator, epoch = message.coordinator, message.coordinator_epoch
+        identity = coordinator, epoch, marker.producer_id, marker.number, partition
+
+        def report(error: ErrorCode) -> None:
             outcome = MarkerOutcome(
                 marker.transactional_id,
                 marker.producer_id,
                 marker.producer_epoch,
                 marker.topic,
                 marker.partition,
-                request.error,
+                marker.number,
+                error,
             )
-            self._report((sender, message.coordinator, message.coordinator_epoch), outcome)
+            self._report((sender, coordinator, epoch), outcome)
 
+        def written(request: AppendRequest) -> None:
+            if request.error is ErrorCode.NONE:
+                self._memory.written(*identity)
+            report(request.error)
+
+        verdict = self._memory.judge(*identity)
+        replica = self._broker.replicas.hosted.get(partition)
+        if verdict is MarkerVerdict.LATE:
+            return  # nobody waits for it any more
+        if verdict is MarkerVerdict.DONE:
+            report(ErrorCode.NONE)
+            return
+        if replica is None or replica.info.leader_epoch != marker.leader_epoch:
+            report(ErrorCode.NOT_LEADER_OR_FOLLOWER)  # meant for another leader: it may have been long on its way
+            return
         self.write_marker(
-            TopicPartition(marker.topic, marker.partition),
+            partition,
             MarkerRequest(
                 b"",
                 -1,

@@ -1,4 +1,4 @@
-"""AlterConfigs and IncrementalAlterConfigs for topics and brokers.
+"""AlterConfigs and IncrementalAlterConfigs for topics, brokers and groups.
 
 What is set is checked whole, with the change made, so that no accepted change leaves a resource whose configs
 contradict each other; a resource that is refused keeps all its old configs.
@@ -11,6 +11,7 @@ from machines.controller_state import ControllerState
 from model.config_key import ConfigKey
 from model.configs import BROKER_CONFIGS, TOPIC_CONFIGS, validate_topic_configs
 from model.errors import ConfigError, InvalidConfig, InvalidRequest, KafkaError, UnknownTopicOrPartition
+from model.group_configs import GROUP_CONFIGS, validate_group_configs
 from protocol.cluster_admin import (
     APPEND,
     DELETE,
@@ -22,7 +23,7 @@ from protocol.cluster_admin import (
     ConfigResource,
     ConfigResult,
 )
-from protocol.metadata_records import BROKER_RESOURCE, TOPIC_RESOURCE, ConfigRecord
+from protocol.metadata_records import BROKER_RESOURCE, GROUP_RESOURCE, TOPIC_RESOURCE, ConfigRecord
 
 
 def alter_configs(state: ControllerState, request: AlterConfigs) -> AlterConfigsReply:
@@ -53,6 +54,8 @@ def _plan(
         return _plan_topic(state, resource, is_incremental)
     if resource.resource_type == BROKER_RESOURCE:
         return _plan_broker(state, resource, is_incremental)
+    if resource.resource_type == GROUP_RESOURCE:
+        return _plan_group(state, resource, is_incremental)
     raise InvalidRequest(f"resources of type {resource.resource_type} have no configs that can be altered")
 
 
@@ -85,6 +88,18 @@ def _plan_broker(
         state.static_config.with_overrides({**state.image.broker_configs.get("", {}), **new})
     except ConfigError as reason:
         raise InvalidConfig(str(reason)) from None
+    return old, new
+
+
+def _plan_group(
+    state: ControllerState, resource: ConfigResource, is_incremental: bool
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The group need not exist: it may be told how to be before its first member comes."""
+    if not resource.resource_name:
+        raise InvalidRequest("a group's configs need the group's name")
+    old = state.image.group_configs.get(resource.resource_name, {})
+    new = _changed(old, resource.changes, is_incremental, GROUP_CONFIGS)
+    validate_group_configs(new, state.config)
     return old, new
 
 

@@ -69,6 +69,10 @@ class Group:
         self.offsets = Offsets(group_id)
         self.effects: list[Effect] = []
 
+    def configure(self, config: GroupConfig) -> None:
+        """From the next event on."""
+        self.config = self.classic.config = self.consumer.config = config
+
     def step(self, event: Event, now_ms: int) -> list[Effect]:
         """Take one event in and say what is to be done, in order."""
         effects = self.effects = self.classic.effects = self.consumer.effects = []

@@ -6,6 +6,7 @@ monotonic and times sessions; `wall_ms` of an event is milliseconds since 1970 a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from model.error_codes import ErrorCode
 from protocol.codec import Message, Struct
 
 NEVER_MS = 1 << 62
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class GroupConfig:
     may_downgrade: bool = True
 
     @classmethod
-    def of(cls, config: BrokerConfig) -> GroupConfig:
+    def of(cls, config: BrokerConfig, overrides: Mapping[str, str] = NOTHING) -> GroupConfig:
+        """The broker's, and what was set for the one group (`model/group_configs.py`), which is checked already."""
         policy = config.get_str("group.consumer.migration.policy").lower()
         return cls(
             min_session_timeout_ms=config.get_int("group.min.session.timeout.ms"),
@@ -44,8 +47,12 @@ class GroupConfig:
             initial_rebalance_delay_ms=config.get_int("group.initial.rebalance.delay.ms"),
             offset_metadata_max_bytes=config.get_int("offset.metadata.max.bytes"),
             offsets_retention_ms=config.get_int("offsets.retention.minutes") * 60_000,
-            consumer_session_timeout_ms=config.get_int("group.consumer.session.timeout.ms"),
-            consumer_heartbeat_interval_ms=config.get_int("group.consumer.heartbeat.interval.ms"),
+            consumer_session_timeout_ms=int(
+                overrides.get("consumer.session.timeout.ms", config.get_int("group.consumer.session.timeout.ms"))
+            ),
+            consumer_heartbeat_interval_ms=int(
+                overrides.get("consumer.heartbeat.interval.ms", config.get_int("group.consumer.heartbeat.interval.ms"))
+            ),
             consumer_max_size=config.get_int("group.consumer.max.size"),
             consumer_assignors=tuple(config.get_list("group.consumer.assignors")),
             may_upgrade=policy in ("upgrade", "bidirectional"),

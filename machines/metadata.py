@@ -18,6 +18,7 @@ from typing import NamedTuple
 from model.errors import OdradekError
 from protocol.metadata_records import (
     BROKER_RESOURCE,
+    GROUP_RESOURCE,
     TOPIC_RESOURCE,
     BrokerRecord,
     BrokerRemoved,
@@ -49,6 +50,7 @@ class ChangeKind(Enum):
     PARTITION = "partition"
     TOPIC_CONFIG = "topic config"
     BROKER_CONFIG = "broker config"
+    GROUP_CONFIG = "group config"
     PRODUCER_IDS = "producer ids"
 
 
@@ -90,6 +92,7 @@ class MetadataImage:
     topics: dict[str, TopicInfo] = field(default_factory=dict)
     topics_by_id: dict[bytes, TopicInfo] = field(default_factory=dict)
     broker_configs: dict[str, dict[str, str]] = field(default_factory=dict)
+    group_configs: dict[str, dict[str, str]] = field(default_factory=dict)
     next_producer_id: int = 0
     partition_count: int = 0
 
@@ -177,8 +180,9 @@ class MetadataImage:
             records.append(TopicRecord(topic.name, topic.topic_id))
             records += topic.partitions.values()
             records += [ConfigRecord(TOPIC_RESOURCE, topic.name, key, value) for key, value in topic.configs.items()]
-        for name, configs in self.broker_configs.items():
-            records += [ConfigRecord(BROKER_RESOURCE, name, key, value) for key, value in configs.items()]
+        for kind, resources in ((BROKER_RESOURCE, self.broker_configs), (GROUP_RESOURCE, self.group_configs)):
+            for name, configs in resources.items():
+                records += [ConfigRecord(kind, name, key, value) for key, value in configs.items()]
         records.append(ProducerIdsRecord(self.next_producer_id))
         return records
 
@@ -235,10 +239,14 @@ class MetadataImage:
             topic = self.topics[record.resource_name]
             _set_or_remove(topic.configs, record)
             return Change(ChangeKind.TOPIC_CONFIG, topic.name, topic.topic_id)
-        configs = self.broker_configs.setdefault(record.resource_name, {})
+        is_group = record.resource_type == GROUP_RESOURCE
+        resources = self.group_configs if is_group else self.broker_configs
+        configs = resources.setdefault(record.resource_name, {})
         _set_or_remove(configs, record)
         if not configs:
-            del self.broker_configs[record.resource_name]
+            del resources[record.resource_name]
+        if is_group:
+            return Change(ChangeKind.GROUP_CONFIG)
         broker_id = int(record.resource_name) if record.resource_name else -1
         return Change(ChangeKind.BROKER_CONFIG, broker_id=broker_id)
 

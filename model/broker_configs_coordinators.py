@@ -134,6 +134,8 @@ COORDINATOR_ROWS: tuple[Row, ...] = (
     ("offsets.topic.replication.factor", "short", "3", "1..", "acts", "Replicas of __consumer_offsets."),
     ("offsets.topic.segment.bytes", "int", "104857600", "1..", "acts",
      "Segment size of __consumer_offsets; small ones are compacted sooner."),
+    ("producer.id.expiration.check.interval.ms", "int", "600000", "1..", "acts",
+     "How often partitions look for producers that have been silent too long. Kafka has it for tests."),
     ("producer.id.expiration.ms", "int", "86400000", "1..", "acts cluster-wide",
      "A partition forgets an idempotent producer that has been silent for this long."),
     ("share.coordinator.append.linger.ms", "int", "-1", "-1..", "",

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from model.config_key import ConfigKey
 from model.configs import BROKER_CONFIGS, TOPIC_CONFIGS, BrokerConfig
+from model.group_configs import GROUP_CONFIGS
 
 TOPIC_SOURCE = 1
 DYNAMIC_BROKER_SOURCE = 2
 DYNAMIC_DEFAULT_BROKER_SOURCE = 3
 STATIC_BROKER_SOURCE = 4
 DEFAULT_SOURCE = 5
+GROUP_SOURCE = 8
 
 CONFIG_TYPES = {
     "boolean": 1, "string": 2, "int": 3, "short": 4, "long": 5, "double": 6, "list": 7, "class": 8, "password": 9,
@@ -93,6 +95,18 @@ def describe_topic(
         for key in TOPIC_CONFIGS.values()
         if not key.is_internal or key.name in topic_overrides
     ]
+
+
+def describe_group(broker: BrokerConfig, overrides: Mapping[str, str]) -> list[ConfigEntry]:
+    """All configs of one group; what was not set comes from its broker, and is shown as a default."""
+    entries = []
+    for key in GROUP_CONFIGS.values():
+        default = broker.raw(key.synonyms[0]) or ""
+        synonyms: list[Synonym] = [(key.name, default, DEFAULT_SOURCE)]
+        if key.name in overrides:
+            synonyms.insert(0, (key.name, overrides[key.name].strip(), GROUP_SOURCE))
+        entries.append(_entry(key, synonyms[0][1], synonyms, is_read_only=False))
+    return entries
 
 
 def _broker_entry(key: ConfigKey, value: str | None, layers: _Layers) -> ConfigEntry:

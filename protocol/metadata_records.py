@@ -75,7 +75,7 @@ class PartitionRecord(msgspec.Struct, tag="PartitionRecord", array_like=True, fr
 
 
 class ConfigRecord(msgspec.Struct, tag="ConfigRecord", array_like=True, frozen=True, gc=False):
-    """A config of a topic (`resource_type` 2) or of a broker (4, `resource_name` "" for all of them). None removes."""
+    """A config of a topic (`resource_type` 2), a broker (4; name "" for all of them) or a group (32). None removes."""
 
     resource_type: int
     resource_name: str
@@ -91,6 +91,7 @@ class ProducerIdsRecord(msgspec.Struct, tag="ProducerIdsRecord", array_like=True
 
 TOPIC_RESOURCE = 2
 BROKER_RESOURCE = 4
+GROUP_RESOURCE = 32
 
 MetadataRecord = (
     ControllerRecord

@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT))
 
 from model.config_key import ConfigKey  # noqa: E402 (the rooms are found through the line above)
 from model.configs import BROKER_CONFIGS, TOPIC_CONFIGS  # noqa: E402
+from model.group_configs import GROUP_CONFIGS  # noqa: E402
 
 PAGE = ROOT / "docs" / "configs.md"
 
@@ -29,9 +30,10 @@ This page is written by `tools/config_docs.py` from the rows in `model/`; change
 
 
 def page() -> str:
-    topics, brokers = _listed(TOPIC_CONFIGS), _listed(BROKER_CONFIGS)
+    topics, brokers, groups = (_listed(keys) for keys in (TOPIC_CONFIGS, BROKER_CONFIGS, GROUP_CONFIGS))
     parts = [INTRO, f"## Topics ({_count(topics)})\n", _table(topics, "Broker's default", _broker_default)]
     parts += [f"## Brokers ({_count(brokers)})\n", _table(brokers, "Update", lambda key: key.update_mode)]
+    parts += [f"## Groups ({_count(groups)})\n", _table(groups, "Broker's default", _broker_default)]
     return "\n".join(parts)
 
 

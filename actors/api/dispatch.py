@@ -20,6 +20,7 @@ from protocol.frames import RequestHeader, parse_request_header, response_header
 
 if TYPE_CHECKING:
     from actors.broker import Broker
+    from actors.request_faults import RequestFaults
     from transport.client_connection import Answer, Buffer, ClientConnection
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class Dispatcher:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self._handlers: dict[int, Handler] = {}
+        self.faults: RequestFaults | None = None  # chaos, while there is any
 
     def __call__(self, connection: ClientConnection, frame: memoryview) -> Answer | Awaitable[Answer]:
         """The response's chunks without the length prefix, None, or an awaitable of either.
@@ -129,7 +131,8 @@ class Dispatcher:
             return self._unsupported_api_versions(header)
         request = api.request.decode(frame, version, header.body_offset)
         handler = self._handlers.get(key) or self._load(key)
-        answer = handler(RequestContext(self.broker, connection, header), request)
+        context = RequestContext(self.broker, connection, header)
+        answer = handler(context, request) if self.faults is None else self.faults.serve(context, request, handler)
         if answer is None:
             return None
         if hasattr(answer, "encode_chunks"):

@@ -91,7 +91,8 @@ def _look_up(context: RequestContext, request: MetadataRequest) -> Encoded | Awa
     assert request.topics is not None
     if context.api_version < IDS_FROM and any(t.name is None or any(t.topic_id) for t in request.topics):
         return _refuse_ids(request, context.api_version)
-    wanted = [(topic.name, topic.topic_id) for topic in request.topics]
+    # Java leaves the name empty, not null, when it asks by id.
+    wanted = [(None if any(topic.topic_id) else topic.name, topic.topic_id) for topic in request.topics]
     may_create = request.allow_auto_topic_creation or context.api_version < 4
     missing = [name for name, _ in wanted if name and name not in image.topics]
     if missing and may_create and context.broker.config.get_bool("auto.create.topics.enable"):

@@ -1,9 +1,9 @@
 """32 DescribeConfigs, v1-4.
 
-Every config of a topic (resource type 2) or a broker (4), with type, documentation and where its value comes from.
+Every config of a topic (resource type 2), a broker (4) or a group (32): type, documentation, where the value is from.
 - The broker with an empty name is what was changed for all brokers, and nothing else.
 - A broker's id, address and directory are shown as set, although the supervisor gave them to it.
-Left out: broker loggers (8), client metrics (16) and groups (32) are answered with an empty list.
+Left out: broker loggers (8) and client metrics (16) are answered with an empty list.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from model.config_describe import ConfigEntry, describe_broker, describe_broker_default, describe_topic
+from model.config_describe import ConfigEntry, describe_broker, describe_broker_default, describe_group, describe_topic
 from model.configs import BrokerConfig
 from model.errors import ErrorCode
 from protocol.k32_describe_configs import (
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from actors.api.dispatch import RequestContext
     from actors.broker import Broker
 
-TOPIC, BROKER = 2, 4
-LISTED_EMPTY = (8, 16, 32)
+TOPIC, BROKER, GROUP = 2, 4, 32
+LISTED_EMPTY = (8, 16)
 
 
 def handle(context: RequestContext, request: DescribeConfigsRequest) -> DescribeConfigsResponse:
@@ -61,6 +61,8 @@ def _describe(
             entries = describe_broker(_as_started(broker), own, of_all)
         else:
             entries = describe_broker_default(broker.static_config, of_all)
+    elif wanted.resource_type == GROUP:
+        entries = describe_group(broker.config, image.group_configs.get(wanted.resource_name, {}))
     elif wanted.resource_type not in LISTED_EMPTY:
         result.error_code = ErrorCode.INVALID_REQUEST
         result.error_message = f"resource type {wanted.resource_type} has no configs"

@@ -1,7 +1,7 @@
 """74 ListConfigResources, v0-1.
 
-Names what can have configs: topics (type 2), brokers (4) and their loggers (8). Client metrics (16) and groups (32)
-have none here, so none are listed; v0 asks for client metrics only.
+Names what can have configs: topics (type 2), brokers (4), their loggers (8), and groups (32) that have some.
+Client metrics (16) have none here, so none are listed; v0 asks for client metrics only.
 Left out: nothing.
 """
 
@@ -30,7 +30,7 @@ def handle(context: RequestContext, request: ListConfigResourcesRequest) -> List
         return ListConfigResourcesResponse(error_code=ErrorCode.UNSUPPORTED_VERSION)
     image = context.broker.image
     brokers = [str(broker.broker_id) for broker in image.live_brokers()]
-    names = {TOPIC: sorted(image.topics), BROKER: brokers, BROKER_LOGGER: brokers}
+    names = {TOPIC: sorted(image.topics), BROKER: brokers, BROKER_LOGGER: brokers, GROUP: sorted(image.group_configs)}
     return ListConfigResourcesResponse(
         config_resources=[
             ConfigResource(resource_name=name, resource_type=kind)

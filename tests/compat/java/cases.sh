@@ -202,6 +202,16 @@ verifiable_consumer() { # verifiable_consumer PROTOCOL
 case_verifiable_consumer() { verifiable_consumer classic; }
 case_verifiable_consumer_of_the_new_protocol() { verifiable_consumer consumer; }
 
+# kafka-clients 4.4.0 in groups of both protocols: Groups.java
+
+group_scenario() { # group_scenario NAME
+    create "$topic" 6 && expect '^ok$' newest_tool "$here/Groups.java" "$bootstrap" "$topic" "$1"
+}
+case_members_of_the_new_protocol_roll() { group_scenario rolling; }
+case_subscription_pattern() { group_scenario pattern; }
+case_static_members_of_the_new_protocol() { group_scenario statics; }
+case_groups_change_their_protocol() { group_scenario migration; }
+
 # Transactions
 
 case_transactional_producer_performance() {

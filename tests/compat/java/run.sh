@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Kafka's own command line tools against a cluster.
+# Kafka's own command line tools, and its newest consumer in groups (Groups.java), against a cluster.
 #
 #   run.sh BOOTSTRAP            every case of allow_list.txt; exit 0 when all pass
 #   run.sh BOOTSTRAP CASE...    these cases

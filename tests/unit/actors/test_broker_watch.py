@@ -23,6 +23,7 @@ from actors.broker_events import (
     Tick,
 )
 from actors.broker_watch import BrokerWatch
+from actors.supervision import RestartPolicy
 from protocol.cluster_supervision import BrokerDown, BrokerHello, BrokerReady, ControllerElected, Heartbeat
 
 
@@ -219,3 +220,14 @@ def test_a_hello_that_is_repeated_is_no_news() -> None:
     cluster = a_running_cluster()
     hello = BrokerHello(1, cluster.watch.brokers[1].incarnation, 0, "data-1", "control-1")
     assert cluster.watch.step(hello, cluster.now_ms) == []
+
+
+def test_how_often_a_broker_may_die_can_be_said():
+    watch = BrokerWatch({1: ("127.0.0.1", 9092, 0)}, policy=RestartPolicy(intensity=1, period_ms=60_000))
+    watch.begin()
+    for life in (1, 2):
+        watch.step(Spawned(1, life, 1000 + life), 0)
+        watch.step(BrokerHello(1, life, 0, "data", "control"), 0)
+        watch.step(BrokerReady(1, life, 9092), 0)
+        last = watch.step(ProcessEnded(1, life, "killed by SIGKILL"), 0)
+    assert GaveUp(1, "killed by SIGKILL") in last and watch.brokers[1].state == "failed"

@@ -7,13 +7,21 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
 
+import pytest
 from group_shells import FakePartition
 
+from machines.group_events import GroupConfig, TransactionEnded
 from model.errors import ErrorCode
 from protocol.k08_offset_commit import OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic
 from protocol.k11_join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from protocol.k12_heartbeat import HeartbeatRequest
 from protocol.k14_sync_group import SyncGroupRequest, SyncGroupRequestAssignment
+from protocol.k28_txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitRequestTopic,
+)
+from protocol.k68_consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 
 
 def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
@@ -195,3 +203,52 @@ async def test_of_two_heartbeats_of_one_member_the_older_is_answered():
     )
     assert (await older.future).error_code == ErrorCode.NONE
     assert not newer.future.done()
+
+
+@on_a_loop
+async def test_a_config_of_the_group_counts_from_the_next_heartbeat_on():
+    stage = FakePartition()
+    join = ConsumerGroupHeartbeatRequest(
+        group_id="g", member_id="m", rebalance_timeout_ms=1, subscribed_topic_names=["t"], topic_partitions=[]
+    )
+    assert (await stage.ask(join, 1)).heartbeat_interval_ms == 1_000  # the pace that the broker can afford
+    stage.settings = GroupConfig(consumer_heartbeat_interval_ms=300)
+    assert (await stage.ask(join, 1)).heartbeat_interval_ms == 300
+
+
+def commit_in_transaction(offset: int) -> TxnOffsetCommitRequest:
+    row = TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=offset, committed_metadata="")
+    topics = [TxnOffsetCommitRequestTopic(name="t", partitions=[row])]
+    return TxnOffsetCommitRequest(transactional_id="tx", group_id="g", producer_id=7, producer_epoch=0, topics=topics)
+
+
+@on_a_loop
+async def test_offsets_of_a_transaction_count_when_it_has_ended():
+    stage = FakePartition()
+    await stage.ask(commit_in_transaction(5), 3)
+    assert await stage.committed() == -1
+    stage.shell.broadcast(TransactionEnded(8, True))
+    assert await stage.committed() == -1
+    stage.shell.broadcast(TransactionEnded(7, True))
+    assert await stage.committed() == 5
+
+
+@pytest.mark.parametrize(("is_commit", "expected"), [(True, 5), (False, 1)])
+def test_a_transaction_may_end_before_the_group_has_heard_that_its_offsets_are_in_the_log(
+    is_commit: bool, expected: int
+):
+    @on_a_loop
+    async def run() -> None:
+        stage = FakePartition()
+        await stage.ask(commit(1), 9)
+        stage.holds = True
+        call = stage.call(commit_in_transaction(5), 3)
+        await stage.until(lambda: bool(stage.held))
+        stage.holds = False
+        stage.release()  # offsets and marker are on every replica with one advance of the high watermark
+        stage.shell.broadcast(TransactionEnded(7, is_commit))
+        await call.future
+        assert await stage.committed() == expected
+        assert not stage.shell.groups["g"].offsets.pending
+
+    run()

@@ -148,6 +148,19 @@ def test_silent_producers_are_forgotten(tmp_path):
     run(scenario)
 
 
+def test_the_round_that_forgets_them_comes_as_often_as_it_is_told(tmp_path):
+    async def scenario():
+        stage = Stage(tmp_path, producer_id_expiration_ms="5000", producer_id_expiration_check_interval_ms="10")
+        upkeep = start(stage)
+        log = stage.host().log
+        append(log, a_batch(1, producer_id=7, producer_epoch=0, base_sequence=0))
+        stage.now_ms += 5_000
+        await until(lambda: not len(log.producers))
+        upkeep.system.stop_all()
+
+    run(scenario)
+
+
 def test_the_rounds_write_what_has_moved(tmp_path):
     async def scenario():
         stage = Stage(

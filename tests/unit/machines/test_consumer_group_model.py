@@ -144,4 +144,4 @@ class ConsumerGroupAgainstModel(RuleBasedStateMachine):
 
 
 TestConsumerGroupAgainstModel = ConsumerGroupAgainstModel.TestCase
-TestConsumerGroupAgainstModel.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestConsumerGroupAgainstModel.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)

@@ -2,10 +2,11 @@
 
 from controllers import TestController
 
+from machines.metadata import MetadataImage
 from model.errors import ErrorCode
 from protocol.cluster_admin import APPEND, DELETE, SET, SUBTRACT, AlterConfigs, ConfigChange, ConfigResource
 
-TOPIC, BROKER = 2, 4
+TOPIC, BROKER, GROUP = 2, 4, 32
 
 
 def alter(controller, resource_type, name, *changes, is_incremental=True, validate_only=False):
@@ -72,3 +73,20 @@ def test_permitting_unclean_elections_elects_at_once():
     assert controller.partition("by-cluster").leader == -1
     alter(controller, BROKER, "", ("unclean.leader.election.enable", "true"))
     assert controller.partition("by-cluster").leader == 2
+
+
+def test_configs_of_a_group_that_need_not_be_there_yet():
+    controller = TestController()
+    assert alter(controller, GROUP, "g", ("consumer.session.timeout.ms", "50000")).error == 0
+    assert controller.image.group_configs == {"g": {"consumer.session.timeout.ms": "50000"}}
+    replayed = MetadataImage.of(controller.image.to_records(), controller.image.version)
+    assert replayed == controller.image
+    for name, value in (
+        ("consumer.session.timeout.ms", "1000"),  # below group.consumer.min.session.timeout.ms
+        ("consumer.heartbeat.interval.ms", "soon"),
+        ("retention.ms", "1"),
+    ):
+        assert alter(controller, GROUP, "g", (name, value)).error == ErrorCode.INVALID_CONFIG
+    assert alter(controller, GROUP, "", ("consumer.session.timeout.ms", "50000")).error == ErrorCode.INVALID_REQUEST
+    alter(controller, GROUP, "g", ("consumer.session.timeout.ms", None, DELETE))
+    assert controller.image.group_configs == {}

@@ -1,6 +1,14 @@
 from __future__ import annotations
 
-from model.config_describe import ConfigEntry, describe_broker, describe_broker_default, describe_topic
+from model.config_describe import (
+    DEFAULT_SOURCE,
+    GROUP_SOURCE,
+    ConfigEntry,
+    describe_broker,
+    describe_broker_default,
+    describe_group,
+    describe_topic,
+)
 from model.configs import BROKER_CONFIGS, TOPIC_CONFIGS, BrokerConfig
 
 
@@ -85,3 +93,11 @@ def test_a_topic_follows_what_was_changed_on_the_broker() -> None:
 
 def test_an_internal_config_shows_when_it_is_set() -> None:
     assert entry(describe_topic(BrokerConfig(), {"internal.segment.bytes": "9"}), "internal.segment.bytes").value == "9"
+
+
+def test_a_group_shows_its_own_value_and_its_brokers_for_the_rest() -> None:
+    broker = BrokerConfig({"group.consumer.heartbeat.interval.ms": "7000"})
+    rows = {row.name: row for row in describe_group(broker, {"consumer.session.timeout.ms": "50000"})}
+    own, other = rows["consumer.session.timeout.ms"], rows["consumer.heartbeat.interval.ms"]
+    assert (own.value, own.source) == ("50000", GROUP_SOURCE)
+    assert (other.value, other.source) == ("7000", DEFAULT_SOURCE)
