@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pykka
 
 from actors import supervision
+from actors.event_log import SILENCE, Silence
 from actors.mailroom import Mailroom
 from actors.place import ActorStatistics, Cell, Down
 from actors.supervision import Restart, RestartPolicy
@@ -57,6 +58,7 @@ class ActorSystem:
         # not methods of our own: one call less on the hot path
         self.tell = self.mail.tell
         self.ask = self.mail.ask
+        self.events: Silence = SILENCE  # where failures are told; a process puts its EventLog here
         self._actors = self.mail.actors
         self._root = Cell(ROOT, None, None, "permanent", policy or RestartPolicy())
         self._cells: dict[str, Cell] = {ROOT: self._root}
@@ -158,6 +160,7 @@ class ActorSystem:
         """An instance failed: end it and let its supervisor decide. Ignored when it has ended already."""
         if actor._cell.actor is actor:
             logger.error("%s failed", actor, exc_info=error)
+            self._tell_crash(actor._cell, error)
             self._failed(actor._cell, error)
 
     def ended_by_itself(self, actor: Actor) -> None:
@@ -193,6 +196,7 @@ class ActorSystem:
             actor = self._give_birth(cell)
         except Exception as error:
             logger.exception("%s could not be made", cell.path)
+            self._tell_crash(cell, error)
             self._failed(cell, error)
             return False
         return self._enliven(cell, actor)
@@ -213,6 +217,11 @@ class ActorSystem:
         except Exception as error:
             self.fail(actor, error)
         return cell.actor is actor
+
+    def _tell_crash(self, cell: Cell, error: BaseException) -> None:
+        words = f"{type(error).__name__}: {error}"[:300]
+        cause = getattr(error, "event_id", 0)  # of who made it fail on purpose
+        self.events.tell("actor-crashed", cell.path, cause=cause, error=words, restarts=cell.restarts)
 
     def _failed(self, cell: Cell, error: BaseException) -> None:
         cell.failures += 1

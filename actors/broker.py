@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from actors.actor_system import ActorSystem
 from actors.api.dispatch import Dispatcher
 from actors.controller import Controller
+from actors.controller_events import ControllerEvents
 from actors.controller_link import CONTROLLER_ADDRESS, LINK_ADDRESS, ControllerLink
 from actors.controller_seat import (
     CONTROLLER_PATH,
@@ -39,6 +40,7 @@ from machines.metadata import BrokerInfo, MetadataImage
 from model.configs import BrokerConfig
 from model.errors import RequestTimedOut
 from model.ids import TopicPartition
+from protocol.cluster_chaos import Suffer
 from protocol.cluster_control import ControlledShutdown, ControllerMessage
 from protocol.cluster_replication import ReplicationMessage
 from protocol.cluster_supervision import (
@@ -54,12 +56,14 @@ from storage.checkpoints import MetaProperties
 from storage.disk import OsDisk
 from storage.metadata_store import LocalMetadataStore
 from transport.bus import Bus
+from transport.curve import server_keys
 from transport.gateway import Gateway
 from transport.lifeline import Lifelines
 from transport.listener import Listener, ListenerLimits
 
 if TYPE_CHECKING:
     from actors.broker_spec import BrokerSpec
+    from actors.suffering import Suffering
     from transport.envelope import Envelope
 
 logger = logging.getLogger(__name__)
@@ -113,11 +117,17 @@ class Broker:
             config=self.config,
             clock=lambda: time.monotonic_ns() // 1_000_000,
         )
-        dispatcher, limits = Dispatcher(self), self._limits()
+        self.told = ControllerEvents(system.events, spec.broker_id, lambda: self.image)
+        self.controller.on_step = self.told.on_step
+        self.dispatcher = dispatcher = Dispatcher(self)
+        limits = self._limits()
         self.listener = Listener(dispatcher, limits)
         self.zmq_port = self.config.get_int("zmq.port")
         endpoint = gateway_endpoint(self.zmq_port, spec.run_dir, spec.host, spec.broker_id)
-        self.gateway = Gateway(endpoint, dispatcher, limits)
+        keys = server_keys(
+            self.config.get_str("zmq.curve.secret.key"), self.config.get_list("zmq.curve.client.keys")
+        )
+        self.gateway = Gateway(endpoint, dispatcher, limits, keys=keys)
         bus.on_credit(self.replicas.on_credit)
         self.lifelines = Lifelines(spec.broker_id, spec.incarnation, spec.run_dir, self._on_lifeline_lost)
         self._dying: dict[int, int] = {}  # dead, and the image does not say so yet
@@ -126,6 +136,7 @@ class Broker:
         self._memory = MemoryReturn(lambda: self.listener.frames + self.replicas.mail_count)
         self._timers: list[asyncio.TimerHandle] = []
         self._is_stopping = False
+        self._suffering: Suffering | None = None  # what chaos does to us
 
     def _limits(self) -> ListenerLimits:
         config = self.config
@@ -205,11 +216,13 @@ class Broker:
         """Mail from another broker, or from the supervisor."""
         address = envelope.address
         if address == LINK_ADDRESS:
-            self.link.on_message(envelope.message)
+            self.link.on_message(envelope.message, envelope.trace_id)
         elif address == CONTROLLER_ADDRESS:
             self.system.tell(CONTROLLER_PATH, FromBroker(envelope.sender, envelope.message))
         elif type(envelope.message) is BrokerDown:
             self._on_broker_down(envelope.message)
+        elif type(envelope.message) is Suffer:
+            self._suffer(envelope.message)
         elif type(envelope.message) in _TRANSACTION_MESSAGES:
             self.transactions.on_envelope(envelope)
         else:
@@ -228,6 +241,13 @@ class Broker:
                 self.lifelines.watch(broker_id, incarnation)
                 self.replicas.on_broker_back(broker_id)
                 self.system.tell(CONTROLLER_PATH, BrokerCame(broker_id))
+
+    def _suffer(self, order: Suffer) -> None:
+        if self._suffering is None:
+            from actors.suffering import Suffering
+
+            self._suffering = Suffering(self)
+        self.bus.tell(SUPERVISOR_NODE, SUPERVISOR_ADDRESS, self._suffering.perform(order), control=True)
 
     def _on_lifeline_lost(self, broker_id: int, incarnation: int) -> None:
         """Death, a little before the supervisor has reaped it."""
@@ -289,7 +309,8 @@ class Broker:
             self._settled.set()
 
     def _send_as_controller(self, broker_id: int, message: ControllerMessage) -> bool:
-        return self.bus.tell(broker_id, LINK_ADDRESS, message, control=True)
+        cause = self.told.cause_of(message)
+        return self.bus.tell(broker_id, LINK_ADDRESS, message, control=True, trace_id=cause)
 
     def _live_brokers(self) -> Mapping[int, int]:
         return self.live

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from actors.actor_system import ActorSystem
 from actors.broker_spec import BrokerSpec
+from actors.event_log import SILENCE, EventLog, Silence
+from actors.portrait import answer_requests
 from model.errors import OdradekError
 from protocol.cluster_supervision import (
     SUPERVISOR_ADDRESS,
@@ -34,6 +36,7 @@ from protocol.cluster_supervision import (
     Stop,
     SupervisionMessage,
 )
+from protocol.events import birth
 
 if TYPE_CHECKING:
     from transport.bus import Bus
@@ -156,6 +159,7 @@ class BrokerProcess:
         self.spec = spec
         self.link = link
         self.broker: Any = None
+        self.events: Silence = SILENCE
         self.bus: Bus
         self._stop = asyncio.Event()
         self._view_version = -1
@@ -173,6 +177,9 @@ class BrokerProcess:
         os.makedirs(spec.data_dir, exist_ok=True)
         lock = await _lock_directory(spec.data_dir)
         system = ActorSystem(on_escalation=self._give_up)
+        answer_requests(system, spec.log_dir, spec.broker_id)
+        name = f"broker-{spec.broker_id}"
+        self.events = system.events = EventLog(spec.cluster_dir, name, spec.broker_id, spec.incarnation)
         broker_class = _load(spec.broker_class)
         self.bus = Bus(
             spec.broker_id,
@@ -193,6 +200,7 @@ class BrokerProcess:
         try:
             await self._run_broker(broker_class(spec, self.bus, system), bind_socket(spec.host, spec.port))
         finally:
+            self.events.close()
             os.close(lock)
 
     async def _run_broker(self, broker: Any, listener: socket.socket) -> None:
@@ -267,6 +275,10 @@ class BrokerProcess:
         self.bus.tell(SUPERVISOR_NODE, SUPERVISOR_ADDRESS, message, control=True)
 
     def _give_up(self, path: str, reason: str) -> None:
+        spec = self.spec
+        cause = birth(spec.broker_id, spec.incarnation)
+        self.events.tell("broker-gave-up", f"broker {spec.broker_id}", cause=cause, reason=reason)
+        self.events.close()
         _fail(self.link, OdradekError(reason))
 
 

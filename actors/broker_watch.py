@@ -100,10 +100,16 @@ class Watched:
 class BrokerWatch:
     """`brokers` maps id to (host, port, last incarnation given out before)."""
 
-    def __init__(self, brokers: dict[int, tuple[str, int, int]], *, restarts: bool = True) -> None:
+    def __init__(
+        self,
+        brokers: dict[int, tuple[str, int, int]],
+        *,
+        restarts: bool = True,
+        policy: RestartPolicy = BROKER_RESTARTS,
+    ) -> None:
         self.restarts = restarts
         self.brokers = {
-            broker_id: Watched(broker_id, host, port, incarnation, Supervision(BROKER_RESTARTS))
+            broker_id: Watched(broker_id, host, port, incarnation, Supervision(policy))
             for broker_id, (host, port, incarnation) in brokers.items()
         }
         self.controller_id = -1

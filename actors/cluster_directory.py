@@ -2,6 +2,7 @@
 
     DATA_DIR/cluster.json   what runs where                 DATA_DIR/broker-N/       that broker's partitions
     DATA_DIR/.lock          held while a supervisor lives    DATA_DIR/logs/broker-N.log
+    DATA_DIR/events/        what happened, see event_log.py
 """
 
 from __future__ import annotations

@@ -31,12 +31,15 @@ class BrokerEntry(msgspec.Struct, frozen=True):
 
 
 class ClusterFile(msgspec.Struct, frozen=True):
+    """`chaos_socket` is where `odradek chaos` reaches the supervisor; null where that is not enabled."""
+
     cluster_id: str
     state: ClusterState = "starting"
     supervisor_pid: int | None = None
     controller_id: int | None = None
     bootstrap: str = ""
     brokers: tuple[BrokerEntry, ...] = ()
+    chaos_socket: str | None = None
     format: int = 1
 
     def write(self, directory: Path, *, is_durable: bool = False) -> None:

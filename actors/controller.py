@@ -73,6 +73,7 @@ class Controller:
         self._config = config
         self._clock = clock
         self.on_lost = on_lost
+        self.on_step: Callable[[Event, Sequence[Effect]], None] | None = None  # told of every decision
         self._tick_s = tick_ms / 1000
         self._machine: ControllerMachine | None = None
         self._is_stopped = False
@@ -183,6 +184,8 @@ class Controller:
             # half a decision may be in the image now: only a replay is sure to be right
             self._lose(bug)
             return
+        if self.on_step is not None:
+            self.on_step(event, effects)
         if self._writer is None and not any(isinstance(effect, AppendRecords | StoreSnapshot) for effect in effects):
             self._deliver(effects)
             return

@@ -62,6 +62,7 @@ class ControllerLink:
         self.controller_epoch = 0
         self.is_registered = False
         self.registered = asyncio.Event()
+        self.cause = 0  # the event behind the metadata that is taken in just now
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._proposals: list[IsrProposal] = []
@@ -124,8 +125,9 @@ class ControllerLink:
 
     # -- what the controller says ----------------------------------------------------------------------------------
 
-    def on_message(self, message: Any) -> None:
-        """A message of the controller, or of one that was."""
+    def on_message(self, message: Any, cause: int = 0) -> None:
+        """A message of the controller, or of one that was; `cause` is the event behind it."""
+        self.cause = cause
         kind = type(message)
         if kind is MetadataUpdate or kind is MetadataSnapshot:
             if message.controller_epoch >= self.controller_epoch:

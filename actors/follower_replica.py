@@ -120,18 +120,35 @@ class FollowerReplica(Actor):
                 )
                 self.ports.send(self.leader_id, replica, message)
             elif type(effect) is TruncateTo:
+                before = log.log_end_offset
                 self.ports.before_truncation(replica, log.segment_base(effect.offset))
                 if effect.offset >= log.log_start_offset:
                     log.truncate_to(effect.offset)
                 else:  # after an unclean election: the leader has less than we have deleted
                     log.truncate_fully_and_start_at(effect.offset)
                 replica.high_watermark = min(replica.high_watermark, log.log_end_offset)
+                self._tell_truncation(before)
                 self._step(LogChanged(log.log_end_offset, log.last_epoch), None)
             elif type(effect) is RestartAt:
+                before = log.log_end_offset
                 self.ports.before_truncation(replica, effect.offset)
                 log.truncate_fully_and_start_at(effect.offset)
                 replica.high_watermark = effect.offset
+                self._tell_truncation(before)
                 self._step(LogChanged(log.log_end_offset, log.last_epoch), None)
+
+    def _tell_truncation(self, before: int) -> None:
+        replica, end = self.replica, self.replica.log.log_end_offset
+        if end != before:
+            self.system.events.tell(
+                "truncated",
+                str(replica.partition),
+                cause=replica.cause,
+                log_end_offset=end,
+                was=before,
+                epoch=self.machine.leader_epoch,
+                leader=self.leader_id,
+            )
 
     def _append(self, data: Buffer, offset: int) -> None:
         """Append those of the pushed batches that the log does not hold yet."""

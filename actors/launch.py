@@ -54,6 +54,7 @@ class Options:
     settings: list[str]
     config: Path | None
     restarts: bool
+    restarts_per_minute: int
     log_level: str
     broker_class: str
 
@@ -106,6 +107,13 @@ def parse(arguments: Sequence[str], prog: str = PROG) -> Options:
     )
     add("--config", type=Path, metavar="FILE", help="broker configs in Kafka's server.properties format")
     add("--no-restart", dest="restarts", action="store_false", help="let dead brokers rest instead of restarting them")
+    add(
+        "--restarts-per-minute",
+        type=int,
+        default=20,
+        metavar="N",
+        help="a broker that dies more often than this stays down (default: 20)",
+    )
     add(
         "--log-level",
         choices=LOG_LEVELS,

@@ -30,7 +30,6 @@ UPKEEP_PATH = "/upkeep"
 SLICE_S = 0.005
 REST_S = 0.01
 FLUSH_LOOK_MS = 1_000
-PRODUCER_EXPIRY_MS = 600_000
 SHORTEST_INTERVAL_MS = 10
 LONGEST_INTERVAL_MS = 86_400_000
 
@@ -65,10 +64,10 @@ class LogUpkeep(Actor):
             ("log.flush.offset.checkpoint.interval.ms", self.checkpoint_recovery_points),
             ("log.flush.start.offset.checkpoint.interval.ms", self.checkpoint_log_starts),
             ("log.retention.check.interval.ms", self.retention_round),
+            ("producer.id.expiration.check.interval.ms", self.expire_producers),
         ):
             self.spawn(self._every(self._config.get_int(config), work))
         self.spawn(self._every(self._flush_interval_ms(), self.flush_round))
-        self.spawn(self._every(PRODUCER_EXPIRY_MS, self.expire_producers))
 
     def on_stop(self) -> None:
         """What runs in the thread may end by itself."""

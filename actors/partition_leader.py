@@ -81,6 +81,10 @@ class PartitionLeader(Actor):
             is_resumed=replica.led_epoch == info.leader_epoch,
         )
         replica.leader, replica.led_epoch = self, info.leader_epoch
+        end = log.log_end_offset
+        self.system.events.tell(
+            "leading", str(replica.partition), cause=replica.cause, epoch=info.leader_epoch, log_end_offset=end
+        )
         for follower in self.machine.progress:
             self._lead(follower)
         self._perform(self.machine.lead_alone())

@@ -24,6 +24,7 @@ class Replica:
 
     __slots__ = (
         "address",
+        "cause",
         "follower",
         "high_watermark",
         "info",
@@ -49,6 +50,7 @@ class Replica:
         self.led_epoch = -1  # the last one that an actor has led here
         self.follower: FollowerReplica | None = None
         self.is_offline = False
+        self.cause = 0  # the event that gave it its current role
         self.waiters: set[Callable[[], None]] = set()  # fetches that wait for the high watermark
 
     @property

@@ -31,6 +31,7 @@ from model.errors import ErrorCode, StorageFailure
 from model.ids import TopicPartition
 from protocol.cluster_control import IsrProposal
 from protocol.cluster_replication import Follow, Replicated
+from protocol.events import birth
 from storage.disk import Disk, OsDisk
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Replicas:
         self.logs = LogDirectory(self.directory, self.disk, self.incarnation)
         self.cleaner: LogCleaner | None = None
         self.unopened: dict[TopicPartition, bytes] = {}  # logs that the disk did not give us, with their topic ids
-        self._to_apply: dict[TopicPartition, None] = {}
+        self._to_apply: dict[TopicPartition, int] = {}  # with the event behind it
         self._is_applying = False
         self._configs: dict[bytes, LogConfig] = {}  # topic id -> its config, parsed
         broker.system.supervise(SUPERVISOR_PATH, RestartPolicy(intensity=100, period_ms=5_000))
@@ -85,7 +86,12 @@ class Replicas:
     ) -> bool:
         """Mail to the same partition's replica on another broker; False when the bus has no credit for it."""
         sent = self.broker.bus.tell(
-            broker_id, replica.address, message, buffers, leader_epoch=replica.info.leader_epoch
+            broker_id,
+            replica.address,
+            message,
+            buffers,
+            leader_epoch=replica.info.leader_epoch,
+            trace_id=replica.cause,
         )
         if not sent:
             self._starved.setdefault(broker_id, {})[replica.address] = None
@@ -128,6 +134,9 @@ class Replicas:
             failure,
         )
         replica.is_offline = True
+        self.broker.system.events.tell(
+            "replica-offline", str(replica.partition), cause=replica.cause, reason=str(failure)[:300]
+        )
         self.logs.doubt(replica.partition)
         self.broker.loop.call_soon(self._end_role, replica)
         self.broker.link.report_offline(replica.topic_id, replica.partition.partition)
@@ -151,7 +160,7 @@ class Replicas:
 
         Few of them at once, thousands in slices: a start or the death of a peer must not silence this broker.
         """
-        self._to_apply.update(dict.fromkeys(sorted(changed)))
+        self._to_apply.update(dict.fromkeys(sorted(changed), self.broker.link.cause))
         if not self._is_applying:
             self._is_applying = True
             self._apply_slice()
@@ -161,14 +170,13 @@ class Replicas:
         try:
             while self._to_apply and time.perf_counter() < until:
                 partition = next(iter(self._to_apply))
-                del self._to_apply[partition]
-                self._apply(partition)
+                self._apply(partition, self._to_apply.pop(partition))
         finally:
             self._is_applying = bool(self._to_apply)
             if self._is_applying:
                 self.broker.loop.call_later(0, self._apply_slice)
 
-    def _apply(self, partition: TopicPartition) -> None:
+    def _apply(self, partition: TopicPartition, cause: int) -> None:
         topic = self.broker.image.topics.get(partition.topic)
         info = topic.partitions.get(partition.partition) if topic is not None else None
         replica = self.hosted.get(partition)
@@ -187,7 +195,7 @@ class Replicas:
             replica = self._host(partition, topic.topic_id, info)
             if replica is None:
                 return
-        self._assume(replica, info)
+        self._assume(replica, info, cause)
 
     def _host(self, partition: TopicPartition, topic_id: bytes, info: PartitionInfo) -> Replica | None:
         try:
@@ -203,6 +211,14 @@ class Replicas:
             self.logs.doubt(partition)
             self.broker.link.report_offline(topic_id, partition.partition)
             return None
+        if log.torn_bytes:
+            self.broker.system.events.tell(
+                "tail-cut",
+                str(partition),
+                cause=birth(self.broker_id, self.incarnation),
+                bytes=log.torn_bytes,
+                log_end_offset=log.log_end_offset,
+            )
         replica = Replica(partition, topic_id, info, log, self.logs.high_watermark(partition))
         log.on_roll = lambda: self._rolled(replica)
         self.hosted[partition] = replica
@@ -221,7 +237,7 @@ class Replicas:
             config = self._configs[topic_id] = LogConfig.of(self.broker.config, configs)
         return config
 
-    def _assume(self, replica: Replica, info: PartitionInfo) -> None:
+    def _assume(self, replica: Replica, info: PartitionInfo, cause: int) -> None:
         before, replica.info = replica.info, info
         if replica.is_offline:
             return
@@ -232,6 +248,7 @@ class Replicas:
                 self.broker.system.tell(replica.address, committed)
             return
         self._end_role(replica)
+        replica.cause = cause
         if leads:
             try:
                 replica.log.start_epoch(info.leader_epoch, replica.log.log_end_offset)

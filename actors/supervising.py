@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from actors.actor_system import ActorSystem
 from actors.broker_spawn import Child
 from actors.broker_watch import BrokerWatch
+from actors.event_log import EventLog
 from actors.supervision import RestartPolicy
 from actors.supervisor import ClusterPlan, Supervisor
 from protocol.cluster_supervision import SUPERVISOR_ADDRESS, SUPERVISOR_NODE, SupervisionMessage
@@ -60,6 +61,7 @@ class Supervising:
             broker_class=options.broker_class,
             incarnation=int(time.time()),
         )
+        self.events = EventLog(ground.directory.path, "supervisor", SUPERVISOR_NODE, self.plan.incarnation)
         self.supervisor: Supervisor
         self.done: asyncio.Future[int]
         self.stop_asked_s: float | None = None
@@ -82,24 +84,32 @@ class Supervising:
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._on_signal)
         system.start(SUPERVISOR_ADDRESS, lambda: self._make_supervisor(bus))
+        if self.plan.overrides.get("odradek.chaos.enabled", "true").lower() == "true":
+            await self.supervisor.chaos.open()
         try:
             return await self.done
         finally:
             self.supervisor.kill_all()
             system.stop_all()
+            self.supervisor.chaos.close()
             await bus.close()
+            self.events.close()
 
     def _make_supervisor(self, bus: Bus) -> Supervisor:
         self.supervisor = Supervisor(
             self.plan,
-            BrokerWatch(self._brokers(), restarts=self.options.restarts),
+            BrokerWatch(self._brokers(), restarts=self.options.restarts, policy=self._policy()),
             self.children,
             bus,
             say=_say,
             on_ready=self._on_ready,
             on_end=self._on_end,
+            events=self.events,
         )
         return self.supervisor
+
+    def _policy(self) -> RestartPolicy:
+        return RestartPolicy(intensity=self.options.restarts_per_minute, period_ms=60_000)
 
     def _brokers(self) -> dict[int, tuple[str, int, int]]:
         before = self.ground.directory.before

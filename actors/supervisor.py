@@ -19,8 +19,11 @@ from actors.actor import Actor
 from actors.broker_spawn import Child, is_stopped, spawn
 from actors.broker_spec import BrokerSpec
 from actors.broker_watch import TICK_MS, BrokerWatch, Watched
+from actors.chaos_socket import ChaosSocket
 from actors.cluster_file import BrokerEntry, ClusterFile, ClusterState
+from actors.event_log import SILENCE, Silence
 from actors.gateways import gateway_endpoint
+from protocol.cluster_chaos import Suffered
 from protocol.cluster_supervision import (
     BROKER_ADDRESS,
     BrokerDown,
@@ -31,6 +34,7 @@ from protocol.cluster_supervision import (
     Stop,
     SupervisionMessage,
 )
+from protocol.events import NOTHING, birth, blow, death
 
 if TYPE_CHECKING:
     from transport.bus import Bus
@@ -88,6 +92,7 @@ class Supervisor(Actor):
         say: Callable[[str], None],
         on_ready: Callable[[], None],
         on_end: Callable[[int], None],
+        events: Silence = SILENCE,
     ) -> None:
         super().__init__()
         self.plan = plan
@@ -96,11 +101,14 @@ class Supervisor(Actor):
         self.say = say
         self.on_ready = on_ready
         self.on_end = on_end
+        self.events = events
         self.cluster_state: ClusterState = "starting"
         self._ahead = children
         self._children: dict[int, Child] = {}
         self._connected: set[int] = set()
         self._kill_reasons: dict[int, str] = {}
+        self._kill_events: dict[int, int] = {}
+        self.chaos = ChaosSocket(plan.run_dir, lambda: self._connected, self._tell_broker)
         self._is_file_stale = False
 
     def on_start(self) -> None:
@@ -118,6 +126,8 @@ class Supervisor(Actor):
                     self.write_file()
             case events.Tick():
                 self._tick()
+            case Suffered():
+                self.chaos.on_suffered(message)
             case BrokerHello() | BrokerReady() | Heartbeat() | ControllerElected():
                 self._step(message)
             case _:
@@ -163,6 +173,7 @@ class Supervisor(Actor):
             controller_id=self.watch.controller_id if self.watch.controller_id >= 0 else None,
             bootstrap=self.bootstrap,
             brokers=entries,
+            chaos_socket=self.chaos.path if self.cluster_state != "stopped" else None,
         )
         try:
             file.write(self.plan.cluster_dir, is_durable=is_durable)
@@ -189,8 +200,11 @@ class Supervisor(Actor):
         for effect in effects:
             match effect:
                 case events.Announce(message):
+                    cause = NOTHING
+                    if isinstance(message, BrokerDown):
+                        cause = death(message.broker_id, message.incarnation)
                     for broker_id in self._connected:
-                        self._tell_broker(broker_id, message)
+                        self._tell_broker(broker_id, message, cause)
                     if isinstance(message, BrokerDown) and not self.watch.is_stopping:
                         logger.warning("broker %d is down: %s", message.broker_id, message.reason)
                 case events.StateChanged():
@@ -211,6 +225,8 @@ class Supervisor(Actor):
                     self._ask_to_stop(broker_id)
                 case events.BrokerIsUp(broker_id, is_first_time):
                     broker = self.watch.brokers[broker_id]
+                    cause = birth(broker_id, broker.incarnation)
+                    self.events.tell("broker-ready", f"broker {broker_id}", cause=cause, port=broker.port)
                     again = "" if is_first_time else " again"
                     self.say(f"broker {broker_id} is up{again} at {broker.host}:{broker.port} (pid {broker.pid})")
                 case events.ClusterIsReady():
@@ -224,6 +240,8 @@ class Supervisor(Actor):
                     self.kill_all()
                     self.on_end(1)
                 case events.GaveUp(broker_id, reason):
+                    cause = death(broker_id, self.watch.brokers[broker_id].incarnation)
+                    self.events.tell("broker-given-up", f"broker {broker_id}", cause=cause, reason=reason)
                     self.say(f"broker {broker_id} died too often and stays down, last: {reason}")
                 case events.AllStopped():
                     self.kill_all()
@@ -238,6 +256,14 @@ class Supervisor(Actor):
             child = spawn(what.broker_id, self.plan.process_name, self.plan.broker_class)
         self._children[what.broker_id] = child
         self._step(events.Spawned(what.broker_id, what.incarnation, child.pid))
+        self.events.tell(
+            "broker-started",
+            f"broker {what.broker_id}",
+            own_id=birth(what.broker_id, what.incarnation),
+            cause=death(what.broker_id, what.incarnation - 1) if broker.restarts else NOTHING,
+            incarnation=what.incarnation,
+            pid=child.pid,
+        )
         # before the broker can use its incarnation, the number must not be given out again
         self.write_file(is_durable=broker.restarts == 0)
         child.send_spec(self._spec_of(broker).encode())
@@ -280,20 +306,40 @@ class Supervisor(Actor):
         if broker_id in self._connected:
             self._connected.discard(broker_id)
             self.bus.disconnect(broker_id)
-        self._step(events.ProcessEnded(broker_id, self.watch.brokers[broker_id].incarnation, reason))
+        incarnation = self.watch.brokers[broker_id].incarnation
+        self.events.tell(
+            "broker-down",
+            f"broker {broker_id}",
+            own_id=death(broker_id, incarnation),
+            cause=self._kill_events.pop(broker_id, NOTHING) or blow(broker_id, incarnation),
+            incarnation=incarnation,
+            pid=child.pid,
+            reason=reason,
+        )
+        self._step(events.ProcessEnded(broker_id, incarnation, reason))
 
     def _connect(self, hello: BrokerHello) -> None:
         self.bus.connect(hello.broker_id, hello.incarnation, hello.data_endpoint, hello.control_endpoint)
         self._connected.add(hello.broker_id)
+        self.chaos.on_connected(hello.broker_id)
 
-    def _tell_broker(self, broker_id: int, message: SupervisionMessage) -> None:
-        self.bus.tell(broker_id, BROKER_ADDRESS, message, control=True)
+    def _tell_broker(self, broker_id: int, message: SupervisionMessage, cause: int = NOTHING) -> None:
+        self.bus.tell(broker_id, BROKER_ADDRESS, message, control=True, trace_id=cause)
 
     def _kill(self, broker_id: int, reason: str) -> None:
         child = self._children.get(broker_id)
         if child is not None:
             logger.warning("killing broker %d: %s", broker_id, reason)
             self._kill_reasons[broker_id] = reason
+            incarnation = self.watch.brokers[broker_id].incarnation
+            self._kill_events[broker_id] = self.events.tell(
+                "broker-fenced",
+                f"broker {broker_id}",
+                cause=blow(broker_id, incarnation),
+                incarnation=incarnation,
+                pid=child.pid,
+                reason=reason,
+            )
             child.kill()
 
     def _ask_to_stop(self, broker_id: int) -> None:

@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from protocol.cluster_chaos import Suffer, Suffered
+
 SUPERVISOR_NODE = 0
 SUPERVISOR_ADDRESS = "/supervisor"
 BROKER_ADDRESS = "/broker"
@@ -81,5 +83,5 @@ class ControllerElected(msgspec.Struct, tag="ControllerElected", array_like=True
 
 
 SupervisionMessage: TypeAlias = (
-    ClusterView | BrokerDown | Stop | BrokerHello | BrokerReady | Heartbeat | ControllerElected
+    ClusterView | BrokerDown | Stop | BrokerHello | BrokerReady | Heartbeat | ControllerElected | Suffer | Suffered
 )

@@ -7,6 +7,7 @@ Every OSError (a full disk too) becomes StorageFailure, which takes the partitio
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
@@ -242,6 +243,11 @@ def _let_go(descriptor: int) -> None:
         threading.Thread(target=os.close, args=(descriptor,), daemon=True).start()
     else:
         os.close(descriptor)
+
+
+def full_disk(path: PathLike) -> StorageFailure:
+    """What a write to a full disk raises."""
+    return _failure("write", path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def _failure(deed: str, path: PathLike, error: OSError) -> StorageFailure:

@@ -61,6 +61,7 @@ class LogState:
         self.config = config
         self.segments = loaded.segments
         self.log_end_offset = loaded.log_end_offset
+        self.torn_bytes = loaded.truncated_bytes  # cut off by recovery
         self.log_start_offset = max(log_start_offset, loaded.log_start_offset, loaded.segments[0].base_offset)
         self.recovery_point = min(max(recovery_point, self.log_start_offset), self.log_end_offset)
         self.leader_epochs = loaded.epochs

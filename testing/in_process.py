@@ -232,13 +232,23 @@ class _Life:
     async def _start(self) -> None:
         from actors.actor_system import ActorSystem
         from actors.broker import Broker
+        from actors.event_log import EventLog
         from protocol.cluster_supervision import BrokerView, ClusterView
+        from protocol.events import birth
         from transport.bus import Bus
         from transport.ports import bind_socket
 
         spec = self.spec
         os.makedirs(spec.data_dir, exist_ok=True)
         self.system = ActorSystem(on_escalation=self._gave_up)
+        self.system.events = EventLog(spec.cluster_dir, "broker-1", spec.broker_id, spec.incarnation)
+        self.system.events.tell(
+            "broker-started",
+            "broker 1",
+            own_id=birth(BROKER_ID, spec.incarnation),
+            incarnation=spec.incarnation,
+            pid=os.getpid(),
+        )
         self.bus = Bus(
             spec.broker_id, spec.incarnation, directory=spec.run_dir, host=None, message_type=Broker.message_type,
             deliver=self._deliver,
@@ -262,6 +272,7 @@ class _Life:
         await self.broker.stop()
         self.system.stop_all()
         await self.bus.close()
+        self.system.events.close()
 
     async def _drop(self) -> None:
         """Only what the kernel would do at a process's end: sockets and locks go, nothing is written."""
@@ -274,6 +285,7 @@ class _Life:
         await broker.gateway.close()
         broker.lifelines.close()
         await self.bus.close()
+        self.system.events.close()
 
     def _deliver(self, envelope: Envelope) -> None:
         self.broker.on_envelope(envelope)

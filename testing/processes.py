@@ -11,10 +11,13 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from testing.place import room, search_path
 from testing.waiting import ClusterFailed, wait_until
+
+if TYPE_CHECKING:
+    from actors.place import ActorStatistics
 
 _BOOT = "import sys; sys.path[:] = {path!r}; from {module} import main; main({launch!r}, {owner}, {arguments!r})"
 _STOP_S = 3.0
@@ -149,11 +152,34 @@ class Processes:
         pid = self.pids().get(broker_id)
         if pid is None:
             raise ClusterFailed(f"broker {broker_id} has no process now")
+        incarnation = next(int(row["incarnation"]) for row in self.state()["brokers"] if row["id"] == broker_id)
+        tell_signal(self.data_dir, broker_id, incarnation, pid, number)
         os.kill(pid, number)
         return pid
 
     def kill(self, broker_id: int) -> int:
         return self.signal(broker_id, signal.SIGKILL)
+
+    def statistics(self, patience_s: float = 1.0) -> dict[str, ActorStatistics]:
+        """Of every actor of the brokers that answer in time, as `BROKER:/path`."""
+        from actors.portrait import REQUEST, portrait_path, read_portrait
+
+        paths = {}
+        for row in self.state().get("brokers", []):
+            if row.get("pid") and row["state"] == "running":
+                path = paths[int(row["id"])] = portrait_path(self.data_dir / "logs", int(row["id"]))
+                path.unlink(missing_ok=True)
+                signal_quietly(row["pid"], REQUEST)
+        try:
+            wait_until(lambda: all(path.exists() for path in paths.values()), timeout_s=patience_s, every_s=0.005)
+        except ClusterFailed:
+            pass  # a broker that hangs or is gone says nothing
+        return {
+            f"{broker}:{name}": row
+            for broker, path in paths.items()
+            if path.exists()
+            for name, row in read_portrait(path).items()
+        }
 
     def restart(self, broker_id: int) -> None:
         """In order: it hands over what it leads, and the supervisor starts it again."""
@@ -174,6 +200,17 @@ def read_state(data_dir: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     return document
+
+
+def tell_signal(data_dir: Path, broker_id: int, incarnation: int, pid: int, number: signal.Signals) -> None:
+    """For the timeline: what follows has its cause here, outside of the cluster."""
+    from actors.event_log import EventLog
+    from protocol.events import HANDS, blow
+
+    hands = EventLog(data_dir, "hands", HANDS, incarnation)
+    own_id = blow(broker_id, incarnation)
+    hands.tell("signal", f"broker {broker_id}", own_id=own_id, signal=number.name, pid=pid)
+    hands.close()
 
 
 def free_ports(count: int) -> int:

@@ -29,6 +29,7 @@ class Lifelines:
 
     def __init__(self, node_id: int, incarnation: int, directory: Path, on_lost: Callable[[int, int], None]) -> None:
         self._path = _path(directory, node_id, incarnation)
+        self._node_id = node_id
         self._directory = directory
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
@@ -38,6 +39,8 @@ class Lifelines:
 
     def start(self) -> None:
         """Listen; call it before clients are let in, so that lifelines have the lower file descriptors."""
+        for stale in self._directory.glob(f"life-{self._node_id}.*"):  # of lives that were killed
+            stale.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.setblocking(False)
         self._listener.bind(str(self._path))

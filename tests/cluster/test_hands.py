@@ -77,6 +77,28 @@ def test_a_restarted_broker_comes_back_as_its_next_incarnation(hurt: Cluster) ->
     assert healed.healed_by == 3 and hurt.brokers()[3]["incarnation"] > before
 
 
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_group_of_either_protocol_is_awaited(hurt: Cluster, protocol: str) -> None:
+    config = {"bootstrap.servers": hurt.bootstrap, "group.id": f"awaited-{protocol}", "group.protocol": protocol}
+    with Consumer(config) as consumer:
+        consumer.subscribe(["orders"])
+        wait_until(lambda: consumer.poll(50) or len(consumer.assignment()) == 3)
+        assert list(hurt.wait_assigned(f"awaited-{protocol}", members=1).values()) == [3]
+
+
+def test_brokers_in_processes_of_their_own_tell_of_their_actors(hurt: Cluster) -> None:
+    found = hurt.statistics()
+    assert {path.split(":")[0] for path in found} == {"1", "2", "3"}
+    leading = [path for path in found if path.startswith(f"{hurt.leader('orders', 0)}:/replica/orders/0/")]
+    assert len(leading) == 1 and found[leading[0]].is_running and found[leading[0]].handled > 0
+
+
+def test_a_broker_that_hangs_does_not_keep_the_others_from_telling(hurt: Cluster) -> None:
+    hurt.pause(2)
+    assert {path.split(":")[0] for path in hurt.statistics()} == {"1", "3"}
+    hurt.resume(2)
+
+
 def test_what_does_not_come_is_reported(hurt: Cluster) -> None:
     with pytest.raises(ClusterFailed, match=r"in vain for orders-0's ISR to be \{9\}"):
         hurt.wait_isr("orders", 0, {9}, timeout_s=0.1)
