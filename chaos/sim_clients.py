@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 1.2
 RETRY_S = 0.05
+OWN_PRODUCER_IDS = 1_000_000_000  # far from those that the controller gives away
 
 
 class Client:
@@ -94,7 +95,7 @@ class Producer(Client):
         super().__init__(cluster, checker, number, f"producer {number}")
         self.partitions = partitions
         self.acks = acks
-        self.producer_id = number if is_idempotent else -1
+        self.producer_id = OWN_PRODUCER_IDS + number if is_idempotent else -1
         self.pause_s = pause_s
         self.sequences = dict.fromkeys(partitions, 0)
         self.sending: Sending | None = None
@@ -157,7 +158,7 @@ class Producer(Client):
             if append.error is ErrorCode.NONE and self.acks == -1:
                 header = parse_header(sending.records)
                 base = append.base_offset
-                batch = Batch(base, base + sending.count, -1, header.crc, header.producer_id, header.base_sequence)
+                batch = Batch(base, base + sending.count, -1, header.crc, header.producer_id, 0, header.base_sequence)
                 self.checker.on_ack(sending.partition, batch)
             if not self.cluster.network.link(process.broker_id, self.number).is_blocked:
                 self.world.after(self.hop_s(), self._answered, attempt, append.error, append.base_offset)

@@ -15,6 +15,7 @@ from model.errors import StorageFailure
 from storage.disk import Buffer, PathLike
 
 SECTOR_BYTES = 512
+PAGE_BYTES = 4096
 
 
 class File:
@@ -191,7 +192,10 @@ class ForgetfulDisk:
             self.platter.name(path, file)
         data = bytes(buffer)
         if is_last:
-            file.write(position, data[: self.platter.chance.randint(0, len(data))])
+            done = self.platter.chance.randint(0, len(data))
+            if position < len(file.content) and len(data) <= PAGE_BYTES:  # the kernel copies a page as a whole
+                done = len(data) if done * 2 > len(data) else 0
+            file.write(position, data[:done])
             self._die()
         file.write(position, data)
 

@@ -8,26 +8,28 @@ controller has taken the forgetful one out of the ISR.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from actors.api import k21_delete_records
+from chaos.sim_faults_admin import AdminFaults
 from chaos.sim_faults_network import NetworkFaults
-from protocol.cluster_admin import PREFERRED, AlterReassignments, ElectLeaders, Reassignment
-from protocol.k21_delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
+from chaos.sim_invariants import COORDINATORS
+from machines.metadata import PartitionInfo
+from model.ids import TopicPartition
 
 if TYPE_CHECKING:
     from chaos.sim_cluster import Cluster
     from chaos.sim_invariants import Checker
     from chaos.sim_process import Process
+    from chaos.sim_workloads import Workload
 
 
-class Faults(NetworkFaults):
+class Faults(NetworkFaults, AdminFaults):
     """Injects until `stop`. `counts` says what was done how often."""
 
-    def __init__(self, cluster: Cluster, checker: Checker, gap_s: float) -> None:
+    def __init__(self, cluster: Cluster, checker: Checker, workload: Workload, gap_s: float) -> None:
         self.cluster = cluster
         self.checker = checker
+        self.workload = workload
         self.world = cluster.world
         self.chance = cluster.world.chance("faults")
         self.gap_s = gap_s
@@ -57,6 +59,12 @@ class Faults(NetworkFaults):
             (self.drift, 2),
             (self.jump, 1),
         ]
+        if cluster.world.seed % 25 == 0:  # rare by chance: the moment lasts a millisecond
+            self._mix.append((self.crash_amid_a_proposal, 30))
+        if workload.forgets_easily:
+            self._mix.append((self.lose_power_after_a_roll, 12))
+        if workload.callers:
+            self._mix.append((self.stop_a_client, 6))
 
     def start(self) -> None:
         self.world.after(self.chance.expovariate(1 / self.gap_s), self._next)
@@ -78,7 +86,9 @@ class Faults(NetworkFaults):
         cluster = self.cluster
         cluster.network.heal()
         cluster.metadata.failing_puts = 0
+        cluster.wall_jumps_s = dict.fromkeys(cluster.brokers, 0.0)
         for process in list(cluster.processes.values()):
+            process.clock.wall_ahead_s = cluster.wall_s(process.broker_id) - process.clock.time()
             process.disk.fuse = -1
             process.slowness = 1.0
             if process.held is not None:
@@ -141,15 +151,48 @@ class Faults(NetworkFaults):
             return None
         if self.chance.random() < 0.7:  # where it hurts: syncs are under way, or the ISR is about to take it in
             victim = self.chance.choice(self._exposed() or [victim])
+        return self._lose_power(victim)
+
+    def lose_power_after_a_roll(self) -> str | None:
+        """As soon as it has begun a new segment and the one before is not synced."""
+        victim = self._victim()
+        if victim is None:
+            return None
+        self.later(0.002, self._strike, victim, 1_000)
+        return f"{victim.name}, at its next roll"
+
+    def _strike(self, victim: Process, tries: int) -> None:
+        if self.is_stopped or victim.is_dead or victim.broker is None or not tries:
+            return
+        if not self.is_grieving and self._has_unsynced_segments(victim) and (done := self._lose_power(victim)):
+            self.world.say(f"FAULT lose_power_after_a_roll: {done}")
+        else:
+            self.later(0.002, self._strike, victim, tries - 1)
+
+    def _lose_power(self, victim: Process) -> str | None:
+        """Unless acknowledged data must be lost by it."""
         for info in self.cluster.metadata.truth.all_partitions():
             others = [member for member in info.isr if member != victim.broker_id]
-            if victim.broker_id in info.isr and not any(self._is_well(member) for member in others):
+            is_safe = any(self._is_well(member) for member in others) and not self._may_shrink(info)
+            if victim.broker_id in info.isr and not is_safe:
                 return None
         for process in self.cluster.living:
             process.disk.fuse = -1
         self.cluster.lose_power(victim.broker_id)
         damage = self.cluster.platters[victim.broker_id].flip_a_bit() if self.chance.random() < 0.3 else None
         return victim.name + (f", a bit flipped at {damage}" if damage else "")
+
+    def _may_shrink(self, info: PartitionInfo) -> bool:
+        """A proposal is on its way that may take out of the ISR the very members that still have everything."""
+        for process in self.cluster.living:
+            assert process.broker is not None
+            replica = process.broker.replicas.hosted.get(TopicPartition(info.topic, info.partition))
+            if replica is not None and replica.leader is not None:
+                machine = replica.leader.machine
+                is_growing = machine.proposed_isr is not None and set(machine.proposed_isr) >= set(machine.isr)
+                if machine.at_stake and not is_growing:
+                    return True
+        return False
 
     def _exposed(self) -> list[Process]:
         proposed: set[int] = set()
@@ -159,6 +202,13 @@ class Faults(NetworkFaults):
                 if replica.leader is not None and replica.leader.machine.proposed_isr is not None:
                     proposed |= set(replica.leader.machine.proposed_isr) - set(replica.leader.machine.isr)
         return [process for process in self.cluster.living if process.slowness > 1 or process.broker_id in proposed]
+
+    @staticmethod
+    def _has_unsynced_segments(process: Process) -> bool:
+        """A power loss may take the end of one segment and leave the next one."""
+        assert process.broker is not None
+        logs = [replica.log for replica in process.broker.replicas.hosted.values()]
+        return any(len(log.segments) > 1 and log.recovery_point < log.segments[-1].base_offset for log in logs)
 
     def _is_well(self, broker_id: int) -> bool:
         process = self.cluster.processes[broker_id]
@@ -179,17 +229,44 @@ class Faults(NetworkFaults):
         if victim is None or victim.held is not None or victim.broker is None:
             return None
         addresses = sorted(victim.broker.replicas.by_address)
+        if self.chance.random() < 0.4:  # a coordinator, where there are any
+            paths = sorted(victim.broker.system.mail.actors)
+            addresses = [path for path in paths if path.startswith(COORDINATORS)] or addresses
         if not addresses:
             return None
         hosted = victim.broker.replicas.by_address
         amid_a_proposal = [
             address
             for address in addresses
-            if (leader := hosted[address].leader) is not None and leader.machine.proposed_isr is not None
+            if address in hosted
+            and (leader := hosted[address].leader) is not None
+            and leader.machine.proposed_isr is not None
         ]
         address = self.chance.choice(amid_a_proposal or addresses)
         victim.enter(victim.crash_an_actor, address)
         return f"{victim.name} {address}"
+
+    def crash_amid_a_proposal(self) -> str | None:
+        """The next leader that wants to change its ISR fails before it hears what became of that."""
+        self.later(0.0005, self._crash_who_proposes, 4_000)
+        return "the next leader that proposes an ISR"
+
+    def _crash_who_proposes(self, tries: int) -> None:
+        for process in [] if self.is_stopped else self.cluster.living:
+            if process.broker is None or process.held is not None:
+                continue
+            for address, replica in process.broker.replicas.by_address.items():
+                if replica.leader is not None and replica.leader.machine.proposed_isr is not None:
+                    self.world.say(f"FAULT crash_amid_a_proposal: {process.name} {address}")
+                    process.enter(process.crash_an_actor, address)
+                    holder = self.cluster.metadata.holder
+                    if holder is not None and holder is not process:  # and it takes its time to answer
+                        link = self.cluster.network.link(holder.broker_id, process.broker_id)
+                        link.delay_s = 1.5
+                        self.later(1.5, self._cure, link)
+                    return
+        if tries and not self.is_stopped:
+            self.later(0.0005, self._crash_who_proposes, tries - 1)
 
     def slow_the_disk(self) -> str | None:
         """Every sync takes up to a second; the controller's broker is slowed more often than the others."""
@@ -217,6 +294,14 @@ class Faults(NetworkFaults):
         self.later(seconds, victim.resume)
         return f"{victim.name} for {seconds} s"
 
+    def stop_a_client(self) -> str | None:
+        """It hears nothing for a while and then goes on, perhaps as a zombie."""
+        caller = self.chance.choice(self.workload.callers)
+        seconds = self.chance.choice((0.3, 1.0, 2.5, 4.0))
+        for part in caller.parts:
+            part.stopped_until_s = self.world.now_s + seconds
+        return f"{caller.name} for {seconds} s"
+
     def drift(self) -> str | None:
         broker_id = self.chance.choice(self.cluster.brokers)
         rate = self.cluster.rates[broker_id] = self.chance.uniform(0.8, 1.25)
@@ -230,55 +315,3 @@ class Faults(NetworkFaults):
         clock.wall_ahead_s += seconds - self.cluster.wall_jumps_s[broker_id]
         self.cluster.wall_jumps_s[broker_id] = seconds
         return f"the wall clock of b{broker_id} to {seconds} s off"
-
-    # -- the controller --------------------------------------------------------------------------------------------
-
-    def lose_the_lease(self) -> str | None:
-        self.cluster.metadata.failing_puts = 1
-        return "at the next write of metadata"
-
-    def elect_preferred(self) -> str | None:
-        return self._ask(lambda number: ElectLeaders(number, PREFERRED, None), "of all partitions")
-
-    def reassign(self) -> str | None:
-        truth = self.cluster.metadata.truth
-        partitions = list(truth.all_partitions())
-        registered = sorted(truth.brokers)
-        if not partitions:
-            return None
-        info = self.chance.choice(partitions)
-        if len(registered) < len(info.replicas):
-            return None
-        target = tuple(self.chance.sample(registered, min(3, len(registered))))
-        asked = [Reassignment(info.topic, info.partition, target)]
-        return self._ask(lambda number: AlterReassignments(number, asked), f"{info.topic}-{info.partition} to {target}")
-
-    def delete_records(self) -> str | None:
-        """What the DeleteRecords handler does, up to any committed offset."""
-        leading = [
-            (process, replica)
-            for process in self.cluster.living
-            if process.broker is not None and process.held is None
-            for replica in process.broker.replicas.hosted.values()
-            if replica.leader is not None
-        ]
-        if not leading:
-            return None
-        process, replica = self.chance.choice(leading)
-        start = replica.log.log_start_offset
-        offset = self.chance.randint(start, max(start, replica.high_watermark))
-        known = self.checker.partition(replica.partition)
-        known.deleted_to = max(known.deleted_to, offset)
-        wanted = DeleteRecordsPartition(partition_index=replica.partition.partition, offset=offset)
-        topic = DeleteRecordsTopic(name=replica.partition.topic, partitions=[wanted])
-        context = SimpleNamespace(broker=process.broker)
-        process.enter(k21_delete_records.handle, context, DeleteRecordsRequest(topics=[topic]))
-        return f"{replica.partition} below {offset}"
-
-    def _ask(self, make: Callable[[int], object], what: str) -> str | None:
-        living = [process for process in self.cluster.living if process.held is None]
-        if not living:
-            return None
-        process = self.chance.choice(living)
-        process.enter(process.ask_controller, make)
-        return f"{what}, asked by {process.name}"

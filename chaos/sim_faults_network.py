@@ -8,7 +8,7 @@ from random import Random
 from chaos.sim_cluster import Cluster
 from chaos.sim_network import Link
 
-CLIENTS = range(100, 112)
+CLIENTS = range(100, 140)
 
 
 class NetworkFaults:

@@ -13,7 +13,7 @@
     NothingLost        no member of the true ISR ever cuts what is committed
     OneHistory         no two replicas ever call different batches committed at one offset
     AckedIsCommitted   what is acknowledged to acks=all is below the leader's high watermark, as it was sent
-    NoDuplicates       a batch of an idempotent producer is committed once
+    NoDuplicates       a batch of an idempotent producer is committed once (twice if DeleteRecords took the first)
 
 and elsewhere NoCrash (sim_process), ReadCommitted, NoGaps and NoFatalErrors (sim_clients), and at the end, when the
 faults have stopped, Liveness and SameLogs (simulation).
@@ -26,10 +26,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chaos.sim_ledger import Ledger
 from chaos.sim_log import Batch, WatchedLog
+from chaos.sim_partition import Partition, skipped_in
+from chaos.sim_words import partition_record
 from chaos.sim_world import Violation
 from machines.metadata import PartitionInfo
 from model.ids import TopicPartition
@@ -41,21 +43,8 @@ if TYPE_CHECKING:
     from chaos.sim_process import Process
 
 
-@dataclass(slots=True)
-class Partition:
-    """What is known of one partition. `logs` are the newest on each broker, also of the dead."""
-
-    committed: list[Batch] = field(default_factory=list)
-    logs: dict[int, WatchedLog] = field(default_factory=dict)
-    info: PartitionInfo | None = None
-    leaders: dict[int, tuple[int, int]] = field(default_factory=dict)  # leader epoch → (broker, incarnation)
-    decided: dict[int, tuple[int, ...]] = field(default_factory=dict)  # partition epoch → ISR
-    sequences: set[tuple[int, int]] = field(default_factory=set)
-    deleted_to: int = 0  # records below may be gone: somebody asked for it
-
-    @property
-    def committed_end(self) -> int:
-        return self.committed[-1].next_offset if self.committed else 0
+COORDINATORS = ("/group/", "/offsets/", "/transaction/")
+"""How the paths of coordinators' actors begin."""
 
 
 class Checker:
@@ -64,15 +53,19 @@ class Checker:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.partitions: dict[TopicPartition, Partition] = {}
+        self.ledger = Ledger(cluster.world, cluster.metadata.truth)
         self.acked = 0
         self._marks: dict[tuple[int, TopicPartition], tuple[WatchedLog, int]] = {}  # → (the log, its high watermark)
+        self._looked: dict[tuple[int, TopicPartition], object] = {}  # → what its role was like when looked at last
+        self._coordinated: dict[int, object] = {}  # broker → the same for its coordinators
+        self._cuts = 0  # of any log, ever
         self._acks: list[tuple[TopicPartition, Batch]] = []
         cluster.metadata.on_put = self.on_metadata
 
     def partition(self, partition: TopicPartition) -> Partition:
         found = self.partitions.get(partition)
         if found is None:
-            found = self.partitions[partition] = Partition()
+            found = self.partitions[partition] = Partition(partition)
         return found
 
     # -- the controller --------------------------------------------------------------------------------------------
@@ -84,6 +77,8 @@ class Checker:
             if isinstance(record, PartitionRecord):
                 partition = self.partition(TopicPartition(record.topic, record.partition))
                 partition.decided[record.partition_epoch] = record.isr
+                if self.cluster.world.lines is not None:
+                    self.cluster.world.say(f"DECIDED {partition_record(record)}")
         try:
             truth.check()
         except AssertionError as broken:
@@ -120,7 +115,7 @@ class Checker:
     def _compare(self, partition: Partition, log: WatchedLog, count: int, invariant: str, whose: str) -> None:
         """The log holds the first `count` committed batches, but for those that were deleted on purpose."""
         committed, batches = partition.committed, log.batches
-        skipped = _skipped(partition, log)
+        skipped = skipped_in(partition, log)
         for index in range(max(log.checked, skipped), count):
             own = index - skipped
             if own >= len(batches) or batches[own] != committed[index]:
@@ -133,24 +128,56 @@ class Checker:
     def after_step(self, process: Process) -> None:
         """A process has done something; look at its replicas."""
         broker = process.broker
-        if broker is None or process.is_dead:
+        if broker is None:
             return
-        marks = self._marks
+        if process.is_dead:
+            self._hear_last_words(process)
+            return
+        looked, broker_id, cuts = self._looked, process.broker_id, self._cuts
+        version = self.cluster.metadata.truth.version
         for replica in broker.replicas.hosted.values():
-            key = (process.broker_id, replica.partition)
-            known, mark, log = marks.get(key), replica.high_watermark, replica.log
-            assert isinstance(log, WatchedLog)
-            is_new = known is None or known[0] is not log
-            if is_new:
-                self._meet(process, replica, log)
-            elif known is not None and mark < known[1] and self._is_in_sync(process, replica, log):
-                raise Violation("MonotonicHighWatermark", f"{process.name} {replica.partition}: {known[1]} → {mark}")
-            if is_new or known is None or known[1] != mark:
-                marks[key] = (log, mark)
-                self._on_high_watermark(process, replica, log)
-            self._check_role(process, replica)
+            role = replica.leader or replica.follower
+            handled = role._cell.handled if role is not None else 0  # its machine changes only while it handles mail
+            state = (replica, replica.log, replica.high_watermark, role, handled, version, cuts)
+            key = (broker_id, replica.partition)
+            if looked.get(key) != state:
+                looked[key] = state
+                self._look(process, replica, key)
+        if broker.groups.offsets or broker.transactions.coordinators:
+            self._look_at_coordinators(process, version)
         if self._acks:
             self._check_acks()
+
+    def _hear_last_words(self, process: Process) -> None:
+        """It died amid a step: what it called committed just before may have been told to others."""
+        assert process.broker is not None
+        for replica in process.broker.replicas.hosted.values():
+            known = self._marks.get((process.broker_id, replica.partition))
+            if known is not None and known[0] is replica.log and replica.high_watermark > known[1]:
+                self._marks[process.broker_id, replica.partition] = (known[0], replica.high_watermark)
+                self._on_high_watermark(process, replica, known[0])
+
+    def _look(self, process: Process, replica: Replica, key: tuple[int, TopicPartition]) -> None:
+        known, mark, log = self._marks.get(key), replica.high_watermark, replica.log
+        assert isinstance(log, WatchedLog)
+        is_new = known is None or known[0] is not log
+        if is_new:
+            self._meet(process, replica, log)
+        elif known is not None and mark < known[1] and self._is_in_sync(process, replica, log):
+            raise Violation("MonotonicHighWatermark", f"{process.name} {replica.partition}: {known[1]} → {mark}")
+        if is_new or known is None or known[1] != mark:
+            self._marks[key] = (log, mark)
+            self._on_high_watermark(process, replica, log)
+        self._check_role(process, replica)
+
+    def _look_at_coordinators(self, process: Process, version: int) -> None:
+        assert process.broker is not None
+        actors = process.broker.system.mail.actors
+        handled = sum(actor._cell.handled for path, actor in actors.items() if path.startswith(COORDINATORS))
+        state = (process, len(actors), handled, version, self.ledger.commits)
+        if self._coordinated.get(process.broker_id) != state:
+            self._coordinated[process.broker_id] = state
+            self.ledger.check_coordinators(process)
 
     def _is_in_sync(self, process: Process, replica: Replica, log: WatchedLog) -> bool:
         """Whose high watermark may not go back: outside the ISR a replica may have lost what it called committed."""
@@ -160,9 +187,16 @@ class Checker:
     def _meet(self, process: Process, replica: Replica, log: WatchedLog) -> None:
         partition = self.partition(replica.partition)
         partition.logs[process.broker_id] = log
+        gone = 0  # below what was deleted on purpose a power loss may bring anything back
+        while gone + 1 < len(log.batches) and log.batches[gone].next_offset <= partition.deleted_to:
+            gone += 1
+        del log.batches[:gone]
         log.checked, log.is_doubtful = 0, process.broker_id in self.cluster.lost_power
         self.cluster.lost_power.discard(process.broker_id)
         log.on_cut = lambda cut, end: self._on_cut(process, partition, cut, end)
+        if self.cluster.world.lines is not None:
+            text = f"opens {replica.partition}: {log.log_start_offset} to {log.log_end_offset}"
+            self.cluster.world.say(f"{process.name} {text}, high watermark {replica.high_watermark}")
         if log.log_start_offset > partition.deleted_to:
             raise Violation("NothingLost", f"{process.name} {replica.partition} starts at {log.log_start_offset}")
         if partition.info is not None and process.broker_id in partition.info.isr:
@@ -170,13 +204,16 @@ class Checker:
 
     def _on_cut(self, process: Process, partition: Partition, log: WatchedLog, end: int) -> None:
         info = partition.info
+        self._cuts += 1
+        if self.cluster.world.lines is not None:
+            self.cluster.world.say(f"{process.name} cuts {partition.name} at {end}")
         if end < partition.committed_end and info is not None and process.broker_id in info.isr:
             committed = partition.committed_end
             raise Violation("NothingLost", f"{process.name} cut at {end}, committed to {committed}, {info}")
 
     def _on_high_watermark(self, process: Process, replica: Replica, log: WatchedLog) -> None:
         partition = self.partition(replica.partition)
-        mark, skipped = replica.high_watermark, _skipped(partition, log)
+        mark, skipped = replica.high_watermark, skipped_in(partition, log)
         if mark > log.log_end_offset:
             raise Violation("ValidHighWatermark", f"{process.name} {replica.partition}: {mark} of {log.log_end_offset}")
         committed, batches = partition.committed, log.batches
@@ -195,10 +232,12 @@ class Checker:
     def _commit(self, partition: Partition, batches: list[Batch]) -> None:
         for batch in batches:
             if batch.base_sequence >= 0:
-                written = (batch.producer_id, batch.base_sequence)
-                if written in partition.sequences:
+                written = (batch.producer_id, batch.producer_epoch, batch.base_sequence)
+                if partition.sequences.get(written, -1) >= partition.deleted_to:
                     raise Violation("NoDuplicates", f"{batch} is committed twice")
-                partition.sequences.add(written)
+                partition.sequences[written] = batch.base_offset
+            if batch.note is not None:
+                self.ledger.on_committed(partition.name, batch)
         partition.committed += batches
 
     def _check_role(self, process: Process, replica: Replica) -> None:
@@ -231,7 +270,7 @@ class Checker:
     def _check_own_isr(self, process: Process, replica: Replica, partition: Partition, isr: tuple[int, ...]) -> None:
         mine = partition.logs[process.broker_id]
         count = bisect_left(mine.batches, replica.high_watermark, key=lambda b: b.next_offset)
-        count = min(mine.checked, count + _skipped(partition, mine))
+        count = min(mine.checked, count + skipped_in(partition, mine))
         for member in isr:
             log = partition.logs.get(member)
             if log is not None and log.checked < count and member not in self.cluster.lost_power:
@@ -257,9 +296,3 @@ class Checker:
         if index < len(committed) and committed[index][0] == base_offset and committed[index].crc == crc:
             return committed[index]
         return None
-
-
-def _skipped(partition: Partition, log: WatchedLog) -> int:
-    """How many of the committed batches lie before the first one of this log, which DeleteRecords has moved."""
-    first = log.batches[0].base_offset if log.batches else log.log_start_offset
-    return bisect_left(partition.committed, first, key=lambda batch: batch.base_offset) if first else 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from chaos.sim_words import describe, node, place
 from chaos.sim_world import World
 from protocol.cluster_supervision import Heartbeat
 from transport.envelope import Envelope
@@ -106,7 +107,7 @@ class Network:
             link.last_data_s = when_s
         if to == 0:
             if self.world.lines is not None and type(envelope.message) is not Heartbeat:
-                self._say("is told", envelope, to)
+                self._say("told", envelope, to)
             self.world.at(when_s, self.to_supervisor, envelope)
             return
         process = self.processes.get(to)
@@ -132,16 +133,9 @@ class Network:
 
     def _say(self, what: str, envelope: Envelope, to: int) -> None:
         if self.world.lines is not None:
-            place = "" if envelope.address == "/" else f" at {envelope.address}"
-            self.world.say(f"b{to} {what} from b{envelope.sender}{place}: {describe(envelope)}")
-
-
-def describe(envelope: Envelope) -> str:
-    """A message in one line."""
-    text = repr(envelope.message)
-    size = sum(len(buffer) for buffer in envelope.buffers)
-    text = text if len(text) <= 300 else text[:297] + "..."
-    return f"{text} + {size} bytes" if size else text
+            way = f"{node(envelope.sender)} → {node(to)}" + ("" if what in ("got", "told") else f" ({what})")
+            text = describe(envelope.message, sum(len(buffer) for buffer in envelope.buffers))
+            self.world.say(f"{way}{place(envelope.address)}: {text}")
 
 
 class VirtualBus:

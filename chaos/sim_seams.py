@@ -12,6 +12,7 @@ Everything else that runs is what runs in production.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import time
@@ -28,6 +29,7 @@ import actors.log_cleaner
 import actors.log_directory
 import actors.log_upkeep
 import actors.replicas
+from actors.api.dispatch import HANDLERS
 from chaos.sim_disk import ForgetfulDisk
 from chaos.sim_lease import VirtualMetadataStore, VirtualThread
 from chaos.sim_log import WatchedLog
@@ -38,6 +40,10 @@ from transport.listener import Listener
 if TYPE_CHECKING:
     from chaos.sim_cluster import Cluster
     from chaos.sim_process import Process
+
+
+for _name in ("aiokafka.record.default_records", *(f"actors.api.{name}" for name in HANDLERS.values())):
+    importlib.import_module(_name)  # now and not when first needed: some modules keep the time.time they see
 
 
 class QuietListener(Listener):

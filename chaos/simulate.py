@@ -37,12 +37,16 @@ def summary(reports: list[Report], real_s: float) -> str:
     faults: Counter[str] = Counter()
     for report in reports:
         faults.update(report.faults)
+    kinds = Counter(report.kind for report in reports)
     failed = [report for report in reports if report.violation]
     lines = [
         f"{len(reports)} seeds, {len(failed)} with a violation",
         f"{sum(r.events for r in reports):,} events, {sum(faults.values()):,} faults, "
         f"{sum(r.deaths for r in reports):,} deaths, {sum(r.elections for r in reports):,} leader epochs, "
-        f"{sum(r.acked for r in reports):,} batches acked to acks=all",
+        f"{sum(r.acked for r in reports):,} batches acked to acks=all, "
+        f"{sum(r.commits for r in reports):,} group commits, "
+        f"{sum(r.transactions for r in reports):,} transactions committed",
+        "workloads: " + ", ".join(f"{name} {count}" for name, count in sorted(kinds.items())),
         f"{simulated_s:,.0f} simulated seconds in {real_s:.1f} s: {simulated_s / real_s:,.0f} per second, "
         f"{simulated_s / cpu_s:,.0f} per second and core",
         "faults: " + ", ".join(f"{name} {count}" for name, count in faults.most_common()),

@@ -18,21 +18,21 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chaos.sim_clients import Consumer, Producer
+from actors.actor_system import ActorSystem
 from chaos.sim_cluster import Cluster
 from chaos.sim_faults import Faults
 from chaos.sim_invariants import Checker
 from chaos.sim_seams import in_place_of_the_machine
-from chaos.sim_world import Violation, World
+from chaos.sim_workloads import COORDINATOR_CONFIGS, Workload
+from chaos.sim_world import Violation, VirtualLoop, World
 from model.ids import TopicPartition
-from protocol.cluster_admin import CreateTopics, NewTopic
+from protocol.cluster_admin import CreateTopics
 from storage.log import Log
 
-TOPIC = "t"
 FAULTS_S = 12.0
 RECOVERY_S = 60.0
 LOOK_S = 0.25
-_real_time = time.perf_counter
+_real_time = time.process_time  # of this process: others on the machine do not count
 
 
 @dataclass(slots=True)
@@ -40,6 +40,7 @@ class Report:
     """What one seed led to."""
 
     seed: int
+    kind: str = ""  # of its workload
     violation: str = ""
     invariant: str = ""
     events: int = 0
@@ -47,6 +48,8 @@ class Report:
     real_s: float = 0.0
     deaths: int = 0
     acked: int = 0
+    commits: int = 0  # of groups
+    transactions: int = 0  # committed ones
     elections: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
@@ -64,40 +67,30 @@ class Simulation:
             "replica.lag.time.max.ms": str(chance.choice((600, 1500, 4000))),
             "leader.imbalance.check.interval.seconds": str(chance.choice((2, 5, 300))),
             "min.insync.replicas": "2",
+            **COORDINATOR_CONFIGS,
         }
         self.cluster = Cluster(self.world, brokers, overrides)
         self.checker = Checker(self.cluster)
         self.world.after_step = self.checker.after_step
-        self.faults = Faults(self.cluster, self.checker, gap_s=chance.choice((0.15, 0.4, 0.8, 1.5)))
-        count = chance.choice((1, 1, 2, 3))
-        self.partitions = [TopicPartition(TOPIC, number) for number in range(count)]
-        self.segment_bytes = chance.choice((2_000, 10_000, 1 << 20))
-        self.flush_messages = chance.choice((1, 20, 1 << 62))
-        self.producers = [
-            Producer(self.cluster, self.checker, 100, self.partitions, acks=-1, is_idempotent=True, pause_s=0.06),
-            Producer(self.cluster, self.checker, 101, self.partitions, acks=-1, is_idempotent=True, pause_s=0.2),
-            Producer(self.cluster, self.checker, 102, self.partitions, acks=1, is_idempotent=False, pause_s=0.25),
-            Producer(self.cluster, self.checker, 103, self.partitions, acks=1, is_idempotent=True, pause_s=0.3),
-        ]
-        self.consumers = [Consumer(self.cluster, self.checker, 110, self.partitions, pause_s=0.15)]
+        self.workload = Workload(self.cluster, self.checker)
+        gap_s = chance.choice((0.15, 0.4, 0.8, 1.5))
+        self.faults = Faults(self.cluster, self.checker, self.workload, gap_s)
 
     def run(self) -> None:
         """Raises Violation."""
         world = self.world
+        world.say(f"SEED {world.seed}: {len(self.cluster.brokers)} brokers, {self.workload.describe()}")
         self.cluster.start()
         self._until(self._is_created, 20.0, "the topic was never created")
-        for producer in self.producers:
-            producer.start()
-        for consumer in self.consumers:
-            consumer.start()
+        self.workload.start()
         world.run(world.now_s + 0.5)
         self.faults.start()
         world.run(world.now_s + FAULTS_S)
         self.faults.stop()
         world.run(world.now_s + 1.0)
-        for producer in self.producers:
-            producer.is_stopped = True
+        self.workload.stop_writing()
         self._until(self._is_well, RECOVERY_S, "not well again")
+        world.say("WELL: all is read, every ISR is full, the logs are the same byte by byte")
 
     def _until(self, holds: Callable[[], str | None], within_s: float, complaint: str) -> None:
         deadline_s = self.world.now_s + within_s
@@ -110,31 +103,24 @@ class Simulation:
     def _is_created(self) -> str | None:
         """None once the topic is there; until then it is asked for."""
         cluster = self.cluster
-        if TOPIC in cluster.metadata.truth.topics:
+        topics = self.workload.topics()
+        if not topics:
             return None
         if len(cluster.metadata.truth.live_brokers()) < len(cluster.brokers):
             return "not all brokers are registered"
-        configs: dict[str, str | None] = {
-            "internal.segment.bytes": str(self.segment_bytes),
-            "flush.messages": str(self.flush_messages),
-            "index.interval.bytes": "300",
-        }
-        topic = NewTopic(TOPIC, len(self.partitions), 3, {}, configs)
         process = cluster.living[0]
-        process.enter(process.ask_controller, lambda number: CreateTopics(number, [topic]))
-        return "the topic does not exist"
+        process.enter(process.ask_controller, lambda number: CreateTopics(number, topics))
+        return "not all topics exist"
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def _is_well(self) -> str | None:
         """What is still wrong, now that nothing is done to the cluster any more."""
-        for producer in self.producers:
-            if not producer.is_done:
-                return f"{producer.name} still waits"
-        truth = self.cluster.metadata.truth
-        for name in self.partitions:
-            info = truth.partition(*name)
-            assert info is not None
+        lacking = self.workload.lacking()
+        if lacking is not None:
+            return lacking
+        for info in self.cluster.metadata.truth.all_partitions():
+            name = TopicPartition(info.topic, info.partition)
             if info.adding_replicas or info.removing_replicas:
                 return f"{info} is still on the move"
             if set(info.isr) != set(info.replicas) or info.leader < 0:
@@ -157,10 +143,13 @@ class Simulation:
                     return f"{process.name} does not lead {name}"
                 if replica.high_watermark != replica.log.log_end_offset:
                     return f"{name}: {replica.high_watermark} of {replica.log.log_end_offset} is committed"
-                for consumer in self.consumers:
-                    if consumer.positions[name] != replica.high_watermark:
-                        return f"{consumer.name} is at {consumer.positions[name]} of {replica.high_watermark} in {name}"
-        common = max(log.segments[0].base_offset for log in logs.values())
+                if replica.last_stable_offset != replica.high_watermark:
+                    return f"{name}: {replica.last_stable_offset} of {replica.high_watermark} is stable"
+                for reader in self.workload.readers:
+                    position = reader.positions.get(name, replica.high_watermark)
+                    if position != replica.high_watermark:
+                        return f"{reader.name} is at {position} of {replica.high_watermark} in {name}"
+        common = max(log.log_start_offset for log in logs.values())
         contents = {member: _content(log, common) for member, log in logs.items()}
         if len(set(contents.values())) > 1:
             return f"the logs of {name} differ: { {member: len(content) for member, content in contents.items()} }"
@@ -168,9 +157,9 @@ class Simulation:
 
 
 def _content(log: Log, start: int) -> bytes:
-    """The bytes of all batches that begin at or above `start`, as the disk has them."""
+    """The bytes of all batches that end above `start`, as the disk has them."""
     return b"".join(
-        segment.batch(header) for segment in log.segments for header in segment.headers() if header.base_offset >= start
+        segment.batch(header) for segment in log.segments for header in segment.headers() if header.next_offset > start
     )
 
 
@@ -195,9 +184,15 @@ def simulate(seed: int, *, is_traced: bool = False) -> Report:
                 process.kill("the end")
         with contextlib.suppress(RuntimeError):
             asyncio._set_running_loop(None)
+        for loop in [loop for loop in ActorSystem._of_loop if isinstance(loop, VirtualLoop)]:
+            del ActorSystem._of_loop[loop]  # its values know their keys: nothing would ever be freed
         if was_collecting:
             gc.enable()
     world = simulation.world
+    ledger = simulation.checker.ledger
+    report.commits = ledger.commits
+    report.transactions = sum(each.outcome is True for each in ledger.transactions.values())
+    report.kind = simulation.workload.kind
     report.events, report.simulated_s, report.deaths = world.events, world.now_s, simulation.cluster.deaths
     report.acked, report.faults = simulation.checker.acked, simulation.faults.counts
     report.elections = sum(len(partition.leaders) for partition in simulation.checker.partitions.values())

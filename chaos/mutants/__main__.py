@@ -18,13 +18,13 @@ MOST_SEEDS = 500
 
 
 def find(name: str, most_seeds: int = MOST_SEEDS, *, hint_first: bool = False) -> Report | None:
-    """The report of the first seed that finds the mutant; None when none does."""
-    with mutated(name) as chosen:
-        seeds = [chosen.hint] if hint_first else []
-        for seed in [*seeds, *range(1, most_seeds + 1)]:
+    """The report of the first seed that finds the mutant, and nothing when the mutant is off; None when none does."""
+    seeds = [load()[name].hint] if hint_first else []
+    for seed in [*seeds, *range(1, most_seeds + 1)]:
+        with mutated(name):
             report = simulate(seed)
-            if report.violation:
-                return report
+        if report.violation and not simulate(seed).violation:
+            return report
     return None
 
 
@@ -33,12 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="mutants", description="Show that the simulator finds known-wrong variants.")
     parser.add_argument("names", nargs="*", help="these only")
     parser.add_argument("--seeds", type=int, default=MOST_SEEDS, help=f"at most so many each (default {MOST_SEEDS})")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)")
     options = parser.parse_args(arguments)
     mutants = load()
     names = options.names or list(mutants)
     missed = 0
     print(f"{'mutant':44} {'seeds':>5}  {'invariant':24} what is wrong")
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(options.workers) as pool:
         found = pool.map(find, names, [options.seeds] * len(names))
         for name, report in zip(names, found, strict=True):
             missed += report is None

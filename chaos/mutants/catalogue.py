@@ -5,7 +5,7 @@ A mutant is a small patch of the real code, switched on for as long as a simulat
     with mutated("ack-before-the-isr"):
         report = simulate(seed)
 
-The files beside this one hold the mutants of the leader, the follower, the controller and the storage.
+The files beside this one hold the mutants, each those of one part of the system.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-_FILES = ("leader", "follower", "controller", "storage")
+_FILES = ("leader", "follower", "controller", "storage", "transactions", "groups")
 
 
 class Patches:

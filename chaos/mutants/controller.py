@@ -34,12 +34,12 @@ def no_epoch_bump(patches: Patches) -> None:
     original = patches.replace(ControllerState, "change", change)
 
 
-@mutant("unclean-election", "when the ISR is dead, any replica that lives may lead")
+@mutant("unclean-election", "when the ISR is dead, any replica that lives may lead", hint=9)
 def unclean_election(patches: Patches) -> None:
     patches.replace(ControllerState, "allows_unclean", lambda self, topic: True)
 
 
-@mutant("leader-from-the-replicas", "the first living replica leads, in the ISR or not")
+@mutant("leader-from-the-replicas", "the first living replica leads, in the ISR or not", hint=9)
 def leader_from_the_replicas(patches: Patches) -> None:
     def settle(state: ControllerState, partitions: Iterable[PartitionInfo]) -> None:
         partitions = list(partitions)
@@ -55,7 +55,7 @@ def leader_from_the_replicas(patches: Patches) -> None:
     patches.replace(machines.controller_brokers, "settle", settle)
 
 
-@mutant("stale-proposals-are-accepted", "an ISR proposed in an older partition epoch replaces the newer one", hint=210)
+@mutant("stale-proposals-are-accepted", "an ISR proposed in an older partition epoch replaces the newer one", hint=25)
 def stale_proposals_are_accepted(patches: Patches) -> None:
     def judge(state: ControllerState, leader: int, proposal: IsrProposal, partition: PartitionInfo) -> ErrorCode:
         fields = [getattr(proposal, name) for name in proposal.__struct_fields__]
@@ -69,7 +69,7 @@ def stale_proposals_are_accepted(patches: Patches) -> None:
 @mutant(
     "what-is-proposed-again-is-no-news",
     "a leader's withdrawal of a refused proposal is answered and not recorded",
-    hint=6,
+    hint=20,
 )
 def what_is_proposed_again_is_no_news(patches: Patches) -> None:
     def change(self: ControllerState, before: PartitionInfo, **changes: Any) -> PartitionInfo:
@@ -94,7 +94,11 @@ def told_before_it_is_durable(patches: Patches) -> None:
     patches.replace(Controller, "_step", step)
 
 
-@mutant("old-snapshots-are-believed", "a broker takes any snapshot for the newest, and drops what it does not list")
+@mutant(
+    "old-snapshots-are-believed",
+    "a broker takes any snapshot for the newest, and drops what it does not list",
+    hint=2,
+)
 def old_snapshots_are_believed(patches: Patches) -> None:
     def on_metadata(self: ControllerLink, message: Any) -> None:
         if isinstance(message, MetadataSnapshot):

@@ -14,7 +14,6 @@ from storage.log import Log
 @mutant(
     "truncation-to-the-high-watermark",
     "a follower cuts its log at its own high watermark (before KIP-101)",
-    hint=2,
 )
 def truncation_to_the_high_watermark(patches: Patches) -> None:
     def on_start(self: FollowerReplica) -> None:
@@ -26,7 +25,7 @@ def truncation_to_the_high_watermark(patches: Patches) -> None:
     original = patches.replace(FollowerReplica, "on_start", on_start)
 
 
-@mutant("old-leaders-are-not-fenced", "a follower takes batches of any leader epoch", hint=32)
+@mutant("old-leaders-are-not-fenced", "a follower takes batches of any leader epoch", hint=50)
 def old_leaders_are_not_fenced(patches: Patches) -> None:
     def on_receive(self: FollowerReplica, message: Any) -> None:
         if hasattr(message, "broker_id"):
@@ -78,7 +77,7 @@ def confirms_what_it_was_sent(patches: Patches) -> None:
     original = patches.replace(Log, "append_as_follower", append)
 
 
-@mutant("gaps-are-skipped", "a follower that missed a batch goes on with the next one", hint=2)
+@mutant("gaps-are-skipped", "a follower that missed a batch goes on with the next one", hint=3)
 def gaps_are_skipped(patches: Patches) -> None:
     def on_batches(self: FollowerMachine, event: BatchesArrived, now_ms: int) -> list[Effect]:
         if event.base_offset > self.log_end_offset and event.attempt == self.attempt and self.is_synced:
@@ -89,7 +88,7 @@ def gaps_are_skipped(patches: Patches) -> None:
     original = patches.replace(FollowerMachine, "_on_batches", on_batches)
 
 
-@mutant("an-empty-epoch-stays", "an epoch led without a record outlives the truncation that should end it", hint=105)
+@mutant("an-empty-epoch-stays", "an epoch led without a record outlives the truncation that should end it", hint=2)
 def an_empty_epoch_stays(patches: Patches) -> None:
     def truncate_to(self: Log, offset: int) -> None:
         if offset < self.log_end_offset:

@@ -77,7 +77,7 @@ def isr_changes_before_the_controller_said_so(patches: Patches) -> None:
 @mutant(
     "shrinks-before-the-controller-said-so",
     "a member that was proposed for removal no longer holds up commits",
-    hint=4,
+    hint=3,
 )
 def shrinks_before_the_controller_said_so(patches: Patches) -> None:
     def counted(self: LeaderMachine) -> Any:
@@ -91,7 +91,7 @@ def shrinks_before_the_controller_said_so(patches: Patches) -> None:
 @mutant(
     "proposed-members-do-not-count",
     "a member may be in the true ISR already, and commits do not wait for it",
-    hint=14,
+    hint=12,
 )
 def proposed_members_do_not_count(patches: Patches) -> None:
     patches.replace(LeaderMachine, "_counted", lambda self: self.isr)
@@ -100,7 +100,7 @@ def proposed_members_do_not_count(patches: Patches) -> None:
 @mutant(
     "refusal-forgets-the-proposal",
     "a refused proposal is no longer at stake, though its twin may be accepted",
-    hint=11,
+    hint=221,
 )
 def refusal_forgets_the_proposal(patches: Patches) -> None:
     def step(self: LeaderMachine, event: Any, now_ms: int) -> list[Effect]:
@@ -117,7 +117,7 @@ def refusal_forgets_the_proposal(patches: Patches) -> None:
 @mutant(
     "crash-forgets-the-proposal",
     "a leader that crashed and was restarted does not count on what it had proposed",
-    hint=186,
+    hint=25,
 )
 def crash_forgets_the_proposal(patches: Patches) -> None:
     def post_init(self: LeaderMachine) -> None:
@@ -127,7 +127,7 @@ def crash_forgets_the_proposal(patches: Patches) -> None:
     original = patches.replace(LeaderMachine, "__post_init__", post_init)
 
 
-@mutant("joins-with-any-log", "a follower is proposed for the ISR as soon as it follows", hint=3)
+@mutant("joins-with-any-log", "a follower is proposed for the ISR as soon as it follows", hint=2)
 def joins_with_any_log(patches: Patches) -> None:
     def maybe_grow(self: LeaderMachine, follower: int, progress: Progress, now_ms: int) -> list[Effect]:
         if follower in self.isr or self.proposed_isr is not None:
@@ -137,7 +137,7 @@ def joins_with_any_log(patches: Patches) -> None:
     patches.replace(LeaderMachine, "_maybe_grow", maybe_grow)
 
 
-@mutant("no-truncation", "whatever a follower's log holds is taken for a part of the leader's")
+@mutant("no-truncation", "whatever a follower's log holds is taken for a part of the leader's", hint=5)
 def no_truncation(patches: Patches) -> None:
     def on_followed(self: LeaderMachine, event: Followed, now_ms: int) -> list[Effect]:
         effects: list[Effect] = original(self, _agreed(self, event), now_ms)
@@ -146,7 +146,11 @@ def no_truncation(patches: Patches) -> None:
     original = patches.replace(LeaderMachine, "_on_followed", on_followed)
 
 
-@mutant("truncation-by-offset", "a follower's log is cut at the leader's end and not where their epochs part (KIP-101)")
+@mutant(
+    "truncation-by-offset",
+    "a follower's log is cut at the leader's end and not where their epochs part (KIP-101)",
+    hint=6,
+)
 def truncation_by_offset(patches: Patches) -> None:
     def on_followed(self: LeaderMachine, event: Followed, now_ms: int) -> list[Effect]:
         if event.log_end_offset > self.log_end_offset:
@@ -157,7 +161,7 @@ def truncation_by_offset(patches: Patches) -> None:
     original = patches.replace(LeaderMachine, "_on_followed", on_followed)
 
 
-@mutant("lead-is-never-said", "a leader that was restarted does not tell its followers so", hint=9)
+@mutant("lead-is-never-said", "a leader that was restarted does not tell its followers so", hint=33)
 def lead_is_never_said(patches: Patches) -> None:
     patches.replace(PartitionLeader, "_lead", lambda self, follower: None)
 

@@ -9,7 +9,7 @@ import pytest
 from chaos.sim_disk import SECTOR_BYTES, ForgetfulDisk, Platter
 from chaos.sim_world import Killed
 from model.errors import StorageFailure
-from storage.checkpoints import write_atomically
+from storage.checkpoints import CleanShutdownMarker, write_atomically
 
 
 def a_disk(seed: int = 1) -> ForgetfulDisk:
@@ -61,6 +61,19 @@ def test_a_durable_replacement_survives_any_power_loss(seed: int) -> None:
     assert disk.read_all("/d/f") in (b"new", b"newest") or b"newest".startswith(disk.read_all("/d/f"))
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_a_power_loss_does_not_bring_the_mark_of_a_clean_stop_back(seed: int) -> None:
+    """Simulated seed 3710: the start after the power loss believed logs that nobody had recovered."""
+    from pathlib import Path
+
+    disk = a_disk(seed)
+    marker = CleanShutdownMarker(Path("/d"), disk)
+    marker.write()
+    assert marker.take()
+    disk.platter.lose_power()
+    assert not marker.take()
+
+
 def test_a_fuse_ends_the_process_amid_a_write() -> None:
     disk = a_disk()
     disk.fuse = 2
@@ -70,6 +83,16 @@ def test_a_fuse_ends_the_process_amid_a_write() -> None:
     assert b"onetwo".startswith(disk.platter.names["/d/f"].content)
     with pytest.raises(Killed):
         disk.write("/d/f", b"three", 6)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_killed_process_has_written_over_a_page_or_not(seed: int) -> None:
+    disk = a_disk(seed)
+    disk.fuse = 2
+    disk.write("/d/f", b"a" * 100, 0)
+    with pytest.raises(Killed):
+        disk.write("/d/f", b"b" * 100, 0)
+    assert bytes(disk.platter.names["/d/f"].content) in (b"a" * 100, b"b" * 100)
 
 
 def test_a_full_disk_says_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import io
 import os
 import re
@@ -47,7 +48,8 @@ def replay(name: str, plain: Callable[[str], str]) -> None:
     if os.environ.get("ODRADEK_REWRITE"):
         path.write_text(said, encoding="utf-8")
         return
-    assert said == expected
+    differences = difflib.unified_diff(expected.splitlines(), said.splitlines(), name, "said", lineterm="")
+    assert said == expected, "\n".join(differences)
 
 
 def _answer(command: str, plain: Callable[[str], str]) -> str:
