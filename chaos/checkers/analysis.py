@@ -1,0 +1,217 @@
+"""What a history says about each partition, computed once for all checkers.
+
+A partition's log is put together from the offsets of committed sends and of all polls. Committed are
+
+- every send of an ok operation;
+- a send with an offset in a `send` operation that is info: its neighbours failed, it was acknowledged;
+- all sends of an info transaction one of whose messages was polled: it must have been committed.
+
+Polls are believed whatever became of their operation: consumers never hand out what isn't committed. But a message was
+not consumed by an operation that failed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from chaos.history import TYPES, HistoryInvalid, Op
+
+Place = tuple[str, Any]  # (key, message) or (key, offset)
+
+
+class KeyLog:
+    """One partition as clients know it."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.at: dict[int, Any] = {}  # offset -> the message first heard to be there
+        self.conflicts: dict[int, list[Any]] = {}  # offset -> all messages heard to be there, if several
+        self.offset_of: dict[Any, int] = {}  # message -> where it was first heard to be
+        self.doubles: dict[Any, list[int]] = {}  # message -> all its offsets, if several
+        self.writers: dict[Any, Op] = {}
+        self.committed: dict[Any, int | None] = {}  # message -> its acknowledged offset, None if not told
+        self.polled: set[Any] = set()  # by operations that happened, or may have
+        self.polled_in_vain: set[Any] = set()  # by operations that failed: their group reads it again
+        self.highest_polled = -1
+        self.highest_poll: Op | None = None
+
+    def note(self, offset: int, message: Any) -> None:
+        if self.at.setdefault(offset, message) != message:
+            known = self.conflicts.setdefault(offset, [self.at[offset]])
+            if message not in known:
+                known.append(message)
+        if self.offset_of.setdefault(message, offset) != offset:
+            places = self.doubles.setdefault(message, [self.offset_of[message]])
+            if offset not in places:
+                places.append(offset)
+
+    def was_handed_out(self, message: Any) -> bool:
+        """To whomever, whatever became of it."""
+        return message in self.polled or message in self.polled_in_vain
+
+    @cached_property
+    def offsets(self) -> list[int]:
+        """In order; gaps are control records and aborted messages."""
+        return sorted(self.at)
+
+    def between(self, after: int, before: int) -> list[int]:
+        """The known offsets strictly between two."""
+        return self.offsets[bisect_right(self.offsets, after) : bisect_left(self.offsets, before)]
+
+
+class Analysis:
+    """Raises HistoryInvalid when messages are not unique or an operation can't be understood."""
+
+    def __init__(self, ops: Iterable[Op]) -> None:
+        self.logs: dict[str, KeyLog] = {}
+        self.completions: list[Op] = _completions(ops)
+        uncertain = []
+        for op in self.completions:
+            if op.f in ("send", "txn", "poll"):
+                try:
+                    if self._take_in(op):
+                        uncertain.append(op)
+                except (TypeError, ValueError, IndexError, AttributeError) as error:
+                    if isinstance(error, HistoryInvalid):
+                        raise
+                    raise HistoryInvalid(f"{op}: its value can't be understood ({error})") from None
+        for op in uncertain:
+            sends = list(sends_of(op))
+            if any(self.log(key).was_handed_out(message) for key, _, message in sends):
+                self._commit(sends)
+
+    def log(self, key: str) -> KeyLog:
+        log = self.logs.get(key)
+        if log is None:
+            log = self.logs[key] = KeyLog(key)
+        return log
+
+    def readers_of(self, wanted: Collection[Place]) -> dict[Place, list[Op]]:
+        """(key, message) → the operations that polled it."""
+        wanted = set(wanted)
+        found: dict[Place, list[Op]] = defaultdict(list)
+        for op in self.completions if wanted else ():
+            for key, pairs in polls_of(op):
+                for _, message in pairs:
+                    if (key, message) in wanted:
+                        found[key, message].append(op)
+        return found
+
+    def tellers_of(self, wanted: Collection[Place]) -> dict[Place, dict[Any, Op]]:
+        """(key, offset) → message → the first operation that said this message is there."""
+        wanted = set(wanted)
+        found: dict[Place, dict[Any, Op]] = defaultdict(dict)
+        for op in self.completions if wanted else ():
+            for key, offset, message in sends_of(op):
+                if (key, offset) in wanted and self.logs[key].committed.get(message) == offset:
+                    found[key, offset].setdefault(message, op)
+            for key, pairs in polls_of(op):
+                for offset, message in pairs:
+                    if (key, offset) in wanted:
+                        found[key, offset].setdefault(message, op)
+        return found
+
+    def _take_in(self, op: Op) -> bool:
+        """True when it is a transaction that may or may not have been committed."""
+        sends: list[tuple[str, int | None, Any]] = []
+        for micro_op in op.value or ():
+            if micro_op[0] == "poll":
+                for key, pairs in micro_op[1].items():
+                    self._take_in_polled(op, self.log(key), pairs)
+            elif micro_op[0] == "send":
+                _, key, (offset, message) = micro_op
+                log = self.log(key)
+                if log.writers.setdefault(message, op) is not op:
+                    raise HistoryInvalid(
+                        f"message {message!r} was sent to {key} by {log.writers[message]} and again by {op}: "
+                        "messages must be unique"
+                    )
+                sends.append((key, offset, message))
+            else:
+                raise HistoryInvalid(f"{op}: {micro_op[0]!r} is neither send nor poll")
+        if op.type == "ok":
+            self._commit(sends)
+        elif op.type == "info" and op.f == "txn":
+            return bool(sends)
+        elif op.type == "info":
+            self._commit([row for row in sends if row[1] is not None])
+        return False
+
+    @staticmethod
+    def _take_in_polled(op: Op, log: KeyLog, pairs: list[list[Any]]) -> None:
+        at, offset_of = log.at, log.offset_of
+        for offset, message in pairs:
+            # `note`, without a call for each of millions
+            if at.setdefault(offset, message) != message or offset_of.setdefault(message, offset) != offset:
+                log.note(offset, message)
+        if op.type == "fail":
+            log.polled_in_vain.update([message for _, message in pairs])
+        elif pairs:
+            log.polled.update([message for _, message in pairs])
+            highest = max([offset for offset, _ in pairs])
+            if highest > log.highest_polled:
+                log.highest_polled, log.highest_poll = highest, op
+
+    def _commit(self, sends: Iterable[tuple[str, int | None, Any]]) -> None:
+        for key, offset, message in sends:
+            log = self.log(key)
+            log.committed[message] = offset
+            if offset is not None:
+                log.note(offset, message)
+
+
+def sends_of(op: Op) -> Iterator[tuple[str, int | None, Any]]:
+    """(key, offset, message) of each send."""
+    if op.f in ("send", "txn"):
+        for micro_op in op.value or ():
+            if micro_op[0] == "send":
+                yield micro_op[1], micro_op[2][0], micro_op[2][1]
+
+
+def polls_of(op: Op) -> Iterator[tuple[str, list[list[Any]]]]:
+    """(key, [[offset, message], …]) of each poll; a key comes again when it was polled twice."""
+    if op.f in ("poll", "txn"):
+        for micro_op in op.value or ():
+            if micro_op[0] == "poll":
+                yield from micro_op[1].items()
+
+
+def polled_by_key(op: Op) -> dict[str, list[list[Any]]]:
+    """All that an operation polled of each key, in order."""
+    found: dict[str, list[list[Any]]] = {}
+    for key, pairs in polls_of(op):
+        if key in found:
+            found[key] = [*found[key], *pairs]
+        elif pairs:
+            found[key] = pairs
+    return found
+
+
+def _completions(ops: Iterable[Op]) -> list[Op]:
+    """Without invocations; one that was never answered counts as info."""
+    completed: list[Op] = []
+    pending: dict[int, Op] = {}
+    unanswered = []
+    for op in ops:
+        if op.type == "invoke":
+            if op.process in pending:
+                unanswered.append(pending[op.process])
+            pending[op.process] = op
+        elif op.type in TYPES:
+            begun = pending.get(op.process)
+            if begun is not None and begun.f == op.f:
+                del pending[op.process]
+            completed.append(op)
+        else:
+            raise HistoryInvalid(f"op {op.index} is of type {op.type!r}")
+    unanswered += pending.values()
+    if unanswered:
+        completed += [msgspec.structs.replace(op, type="info") for op in unanswered]
+        completed.sort(key=lambda op: op.index)
+    return completed
