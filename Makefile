@@ -7,7 +7,7 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check
 PYTEST := $(PY) -m pytest
 ARGS   ?=
 
-.PHONY: run cluster test unit lint format bench compat docs clean help simulate mutants
+.PHONY: run cluster test unit lint format bench compat docs clean help simulate mutants soak chaos kills
 .DEFAULT_GOAL := help
 
 help:            ## what can be made here
@@ -20,7 +20,7 @@ cluster: $(VENV)/.for-run  ## start 3 brokers only
 	@$(PY) run_cluster.py --brokers 3 --port 9092 $(ARGS)
 
 test: $(VENV)/.for-dev     ## every test that Python alone can run: unit, compat and cluster tests
-	$(PYTEST) -m 'not java and not foreign' tests/unit tests/simulation tests/compat tests/cluster tests/examples $(ARGS)
+	$(PYTEST) -m 'not java and not foreign and not long' tests/unit tests/simulation tests/compat tests/cluster tests/chaos tests/examples $(ARGS)
 
 unit: $(VENV)/.for-dev     ## the quick tests
 	$(PYTEST) tests/unit $(ARGS)
@@ -38,6 +38,16 @@ simulate: $(VENV)/.for-dev ## 10,000 simulated lives of a cluster, each from its
 
 mutants: $(VENV)/.for-dev  ## known-wrong variants of the protocol: which seed finds each, and by which invariant
 	$(PY) -m chaos.mutants $(ARGS)
+
+soak: $(VENV)/.for-dev     ## the tests that take minutes each: negative controls, broken brokers, every workload under kills
+	$(PYTEST) -m long tests/chaos tests/cluster $(ARGS)
+
+chaos: $(VENV)/.for-dev    ## 13 faults x 5 workloads on real processes, a minute each; ARGS='--seconds 20 --cells quick'
+	$(PY) -m chaos.matrix $(ARGS)
+
+kills: $(VENV)/.for-dev    ## 1,000 x kill -9 of the leader, then crashes of actors, brokers and supervisors; what is lost
+	$(PY) -m chaos.kills $(ARGS)
+	$(PY) -m chaos.endurance
 
 bench: $(VENV)/.for-dev    ## the benchmark table; ARGS=--peer runs Apache Kafka beside us (Java and Maven needed)
 	$(PY) benchmarks/run_bench.py $(ARGS)

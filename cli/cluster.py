@@ -25,22 +25,28 @@ _START_S = 30.0
 def up(context: typer.Context) -> int:
     """Start a cluster here and stay; Ctrl-C stops it. Options are run_cluster.py's (--brokers, --port, --data-dir…).
 
-    --detach: come back once it is ready; `odradek down` ends it.
+    --detach: come back once it is ready; `odradek down` ends it. With --json it says where in JSON.
     """
     from testing.place import make_importable
 
     make_importable()
     arguments = list(context.args)
+    as_json = "--json" in arguments
+    if as_json:
+        arguments.remove("--json")
     if "--detach" in arguments or "-d" in arguments:
-        return _detached([each for each in arguments if each not in ("--detach", "-d")])
+        return _detached([each for each in arguments if each not in ("--detach", "-d")], as_json=as_json)
+    if as_json:
+        raise Mistake("--json needs --detach", "what a cluster in the foreground prints is for people")
     from actors.launch import main
 
     if "--help" in arguments:
         print("--detach              come back once the cluster is ready; `odradek down` ends it")
+        print("--json                with --detach: say in JSON where it is")
     return main(arguments, PROG)
 
 
-def _detached(arguments: list[str]) -> int:
+def _detached(arguments: list[str], *, as_json: bool) -> int:
     if not any(each.split("=")[0] == "--data-dir" for each in arguments):
         arguments += ["--data-dir", tempfile.mkdtemp(prefix="odradek-data-")]
     from testing.place import room, search_path
@@ -56,7 +62,14 @@ def _detached(arguments: list[str]) -> int:
     while time.monotonic() < deadline:
         said = log_path.read_text(errors="replace")
         if "ready bootstrap=" in said:
-            print(said[said.index("ready bootstrap=") :].splitlines()[0])
+            line = said[said.index("ready bootstrap=") :].splitlines()[0]
+            if as_json:
+                data_dir = _option(arguments, "--data-dir")
+                state = _state(Path(data_dir))
+                document({"bootstrap": state["bootstrap"], "data_dir": data_dir, "cluster_id": state["cluster_id"],
+                          "supervisor_pid": state["supervisor_pid"]})  # fmt: skip
+            else:
+                print(line)
             return 0
         code = child.poll()
         if code is not None:
@@ -67,12 +80,23 @@ def _detached(arguments: list[str]) -> int:
     raise Failed(f"the cluster was not ready after {_START_S:g} s", f"look into {log_path}")
 
 
+def _option(arguments: list[str], name: str) -> str:
+    """The last one counts; as `--name value` or `--name=value`."""
+    found = ""
+    for each, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if each == name:
+            found = following
+        elif each.startswith(f"{name}="):
+            found = each.partition("=")[2]
+    return found
+
+
 def down(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Stop a cluster of this machine.
 
     The one of --data-dir; without it, the only one that has a temporary folder.
     """
-    found = [data_dir] if data_dir is not None else _running_temporary()
+    found = [data_dir] if data_dir is not None else running_temporary()
     if not found:
         raise Failed("no cluster with a temporary folder runs here", "name its folder with --data-dir")
     if len(found) > 1:
@@ -153,7 +177,8 @@ def _state(data_dir: Path) -> dict[str, Any]:
     return found
 
 
-def _running_temporary() -> list[Path]:
+def running_temporary() -> list[Path]:
+    """The data folders of running clusters that were started without one."""
     found = []
     for file in Path(tempfile.gettempdir()).glob("odradek-data-*/cluster.json"):
         try:

@@ -12,7 +12,23 @@ from typing import Any
 
 import typer
 
-from cli import cluster, config, consume, doctor, export, group, log, mirror, produce, topic, txn
+from cli import (
+    chaos,
+    cluster,
+    config,
+    consume,
+    doctor,
+    export,
+    group,
+    log,
+    mirror,
+    produce,
+    simulate,
+    sql,
+    timeline,
+    topic,
+    txn,
+)
 from cli.output import FAILED, INTERRUPTED, MISTAKE, Failed
 
 _SETTINGS: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None, "add_completion": False}
@@ -28,6 +44,7 @@ _REMEDIES = {
     "GROUP_ID_NOT_FOUND": "`odradek group list` shows those there are",
     "TRANSACTIONAL_ID_NOT_FOUND": "`odradek txn list` shows those there are",
     "UNSUPPORTED_VERSION": "this cluster can't do that; `odradek doctor` shows what it speaks",
+    "SASL_AUTHENTICATION_FAILED": "-X gives logins and certificates, see docs/clients.md",
     "REQUEST_TIMED_OUT": "`odradek doctor` says what is wrong with the cluster",
     "NETWORK_EXCEPTION": "`odradek doctor` says what is wrong with the cluster",
 }
@@ -47,12 +64,16 @@ app.command()(consume.consume)
 app.command()(doctor.doctor)
 app.command()(export.export)
 app.command()(mirror.mirror)
+app.command()(sql.sql)
+app.command()(timeline.timeline)
+app.command()(simulate.simulate)
 for _name, _room, _help in (
     ("topic", topic, "Topics: list, create, describe, alter, delete, add-partitions."),
     ("group", group, "Consumer groups: list, describe, reset-offsets, delete."),
     ("config", config, "Configs of topics and brokers: get, set."),
     ("txn", txn, "Transactions: list, describe, abort."),
     ("log", log, "Files of a partition: dump."),
+    ("chaos", chaos, "Hurt a cluster of this machine, and see what becomes of it."),
 ):
     _part = typer.Typer(help=_help, **_SETTINGS)
     _part.callback()(lambda: None)  # else a part with one command would be that command

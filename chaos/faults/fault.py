@@ -1,0 +1,30 @@
+"""What every fault is: done by `inject`, undone by `heal`, and made from its name and a few options."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from chaos.patient import Patient
+
+
+class Fault(ABC):
+    """Options are the constructor's keywords; what they leave open, the patient's seed decides at each `inject`."""
+
+    name: ClassVar[str]
+    lasts: ClassVar[bool] = True
+    """False: it is over when `inject` returns, and the cluster heals by itself."""
+
+    @abstractmethod
+    def inject(self, patient: Patient) -> str:
+        """Do it. Returns what was done, in a few words. Raises ChaosFailed when it can't be done now."""
+
+    def heal(self, patient: Patient) -> None:  # noqa: B027 (many are over by themselves)
+        """Undo it, as far as it is not over by itself. Idempotent."""
+
+    @classmethod
+    def options(cls) -> dict[str, Any]:
+        """Names and defaults."""
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}

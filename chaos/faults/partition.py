@@ -1,0 +1,78 @@
+"""Brokers that don't hear each other, or their clients. The supervisor hears everybody, as a second network would.
+
+one       a broker is cut off from the others
+ring      each hears only its neighbours on one side: all see somebody, no two see the same
+one-way   a broker hears the others and is not heard
+clients   a broker does not hear its clients; when it ends, their connections do, too
+sides     1|2,3: as written
+"""
+
+from __future__ import annotations
+
+from chaos.faults.fault import Fault
+from chaos.patient import ChaosFailed, Patient
+from protocol.cluster_chaos import LinkRule, Network
+
+SHAPES = ("one", "ring", "one-way", "clients")
+
+
+class Partition(Fault):
+    """`shape` "" is any; `broker` 0 is any; `sides` "1|2,3" overrules both. `one_way`: the first side is not heard."""
+
+    name = "partition"
+
+    def __init__(self, shape: str = "", broker: int = 0, sides: str = "", one_way: bool = False) -> None:
+        if shape and shape not in SHAPES:
+            raise ChaosFailed(f"{shape} is no partition: {', '.join(SHAPES)}, or sides")
+        self.shape = shape
+        self.broker = broker
+        self.sides = sides
+        self.one_way = one_way
+
+    def inject(self, patient: Patient) -> str:
+        brokers = sorted(patient.rows())
+        shape = "sides" if self.sides else self.shape or patient.random.choice(SHAPES)
+        victim = self.broker or patient.random.choice(brokers)
+        if shape == "clients":
+            event = patient.tell(self.name, f"broker {victim}", shape=shape)
+            patient.order(victim, Network((), hides_clients=True), stays=True, event=event)
+            return f"broker {victim} does not hear its clients"
+        unheard = self.unheard(shape, victim, brokers)
+        event = patient.tell(self.name, "brokers", shape=shape, unheard={str(k): sorted(v) for k, v in unheard.items()})
+        for broker, deaf in unheard.items():
+            rules = tuple(LinkRule(to, loss=1.0) for to in sorted(deaf))
+            patient.order(broker, Network(rules), stays=True, event=event)
+        return "; ".join(f"{one} is not heard by {','.join(map(str, sorted(deaf)))}" for one, deaf in unheard.items())
+
+    def unheard(self, shape: str, victim: int, brokers: list[int]) -> dict[int, set[int]]:
+        """Broker → those it does not reach."""
+        others = [broker for broker in brokers if broker != victim]
+        match shape:
+            case "one":
+                return {victim: set(others), **{broker: {victim} for broker in others}}
+            case "one-way":
+                return {victim: set(others)}
+            case "ring":
+                size = len(brokers)
+                reach = size // 2
+                return {
+                    broker: {brokers[(at + step) % size] for step in range(1, size)}
+                    - {brokers[(at + step) % size] for step in range(1, reach + 1)}
+                    for at, broker in enumerate(brokers)
+                }
+        return self._sides(brokers)
+
+    def _sides(self, brokers: list[int]) -> dict[int, set[int]]:
+        sides = [{int(broker) for broker in side.split(",")} for side in self.sides.split("|")]
+        named = [broker for side in sides for broker in side]
+        if len(sides) < 2 or len(set(named)) != len(named) or not set(named) <= set(brokers):
+            raise ChaosFailed(f"{self.sides}: write two or more sides of brokers {brokers}, as 1|2,3")
+        unheard = {}
+        for side in sides[:1] if self.one_way else sides:
+            for broker in side:
+                unheard[broker] = set(named) - side
+        return unheard
+
+    def heal(self, patient: Patient) -> None:
+        patient.order(0, Network(()), stays=True)
+        patient.tell(self.name, "brokers", "heal")

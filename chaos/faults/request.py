@@ -1,0 +1,100 @@
+"""Single requests that fail with a code, are late, or lose their connection: what a client must cope with."""
+
+from __future__ import annotations
+
+from chaos.faults.fault import Fault
+from chaos.patient import ChaosFailed, Patient
+from model.error_codes import ErrorCode
+from protocol.api_keys import API_KEYS
+from protocol.cluster_chaos import HealAll, RequestFault
+
+_TYPICAL = (
+    ("Produce", "NOT_LEADER_OR_FOLLOWER"),
+    ("Produce", "NOT_ENOUGH_REPLICAS"),
+    ("Produce", "REQUEST_TIMED_OUT"),
+    ("Fetch", "NOT_LEADER_OR_FOLLOWER"),
+    ("Fetch", "disconnect"),
+    ("Produce", "disconnect"),
+    ("Produce", "lost answer"),
+    ("OffsetCommit", "COORDINATOR_NOT_AVAILABLE"),
+    ("Metadata", "delay"),
+)
+
+
+class Request(Fault):
+    """`api` by name or number ("": a typical fault, by the seed). `error` by name; `broker` 0 is every broker.
+
+    The `nth` such request from now on, and `count` - 1 after it. `lost_answer`: it is served, and the connection ends
+    instead of the answer.
+    """
+
+    name = "request"
+
+    def __init__(
+        self,
+        api: str = "",
+        nth: int = 1,
+        count: int = 1,
+        error: str = "",
+        delay_ms: float = 0.0,
+        disconnect: bool = False,
+        lost_answer: bool = False,
+        broker: int = 0,
+    ) -> None:
+        self.broker = broker
+        self.fault: RequestFault | None = None
+        if api:
+            code = error_of(error) if error else -1
+            if not (error or delay_ms or disconnect or lost_answer):
+                raise ChaosFailed("what shall happen to the request: an error, a delay, or a lost connection?")
+            ends = disconnect or lost_answer
+            self.fault = RequestFault(api_of(api), nth, count, code, float(delay_ms), ends, lost_answer)
+
+    def inject(self, patient: Patient) -> str:
+        fault = self.fault or self._typical(patient)
+        api = API_KEYS[fault.api_key].name
+        event = patient.tell(self.name, f"broker {self.broker or 'any'}", api=api, nth=fault.nth, count=fault.count,
+                             error=_name_of(fault), delay_ms=fault.delay_ms)  # fmt: skip
+        patient.order(self.broker, fault, event=event)
+        which = f"{fault.nth}" if fault.count == 1 else f"{fault.nth} to {fault.nth + fault.count - 1}"
+        return f"{api} {which} of {'broker ' + str(self.broker) if self.broker else 'each broker'}: {_name_of(fault)}"
+
+    @staticmethod
+    def _typical(patient: Patient) -> RequestFault:
+        api, what = patient.random.choice(_TYPICAL)
+        nth, count = 1 + patient.random.randrange(20), 1 + patient.random.randrange(5)
+        match what:
+            case "delay":
+                return RequestFault(api_of(api), nth, count, delay_ms=500.0)
+            case "disconnect" | "lost answer":
+                is_served = what == "lost answer"
+                return RequestFault(api_of(api), nth, count, disconnects=True, after_serving=is_served)
+        return RequestFault(api_of(api), nth, count, error_of(what))
+
+    def heal(self, patient: Patient) -> None:
+        patient.order(0, HealAll())
+        patient.tell(self.name, "brokers", "heal")
+
+
+def _name_of(fault: RequestFault) -> str:
+    if fault.error >= 0:
+        return ErrorCode(fault.error).name
+    if fault.disconnects:
+        return "lost answer" if fault.after_serving else "disconnect"
+    return f"{fault.delay_ms:g} ms late"
+
+
+def api_of(name: str) -> int:
+    """Raises ChaosFailed."""
+    wanted = name.replace("-", "").replace("_", "").lower()
+    for key, api in API_KEYS.items():
+        if wanted in (api.name.lower(), str(key)):
+            return key
+    raise ChaosFailed(f"there is no API {name}: see docs/api_keys.md")
+
+
+def error_of(name: str) -> int:
+    try:
+        return int(ErrorCode[name.upper().replace("-", "_")])
+    except KeyError:
+        raise ChaosFailed(f"there is no error {name}: write it as NOT_LEADER_OR_FOLLOWER") from None

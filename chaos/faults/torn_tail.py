@@ -1,0 +1,21 @@
+"""The last batch of a log is only half there, as a power cut leaves it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from chaos.faults.damage import Damage, batch_starts
+
+
+class TornTail(Damage):
+    name = "torn-tail"
+
+    def damage(self, log: Path, randrange: Callable[[int], int]) -> str:
+        starts, size = batch_starts(log, 1), log.stat().st_size
+        if not starts or size - starts[0] < 2:
+            return "tore nothing (empty)"
+        cut = 1 + randrange(size - starts[0] - 1)
+        os.truncate(log, size - cut)
+        return f"tore {cut} bytes off the last batch"

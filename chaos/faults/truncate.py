@@ -1,0 +1,23 @@
+"""The last batches of a log are gone, as on a disk that had not synced them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from chaos.faults.damage import Damage, batch_starts
+
+MOST_BATCHES = 50
+
+
+class Truncate(Damage):
+    name = "truncate"
+
+    def damage(self, log: Path, randrange: Callable[[int], int]) -> str:
+        starts = batch_starts(log, MOST_BATCHES)
+        if not starts:
+            return "cut nothing (empty)"
+        keep = randrange(len(starts))
+        os.truncate(log, starts[keep])
+        return f"cut the last {len(starts) - keep} batches"

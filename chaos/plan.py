@@ -1,0 +1,200 @@
+"""A plan: which workload runs on which cluster, and what is done to it meanwhile. With its seed, a run.
+
+    workload: queue            # queue, transactions, auto_commit, abort, rebalance
+    brokers: 3
+    rate: 500                  # sends per second
+    duration: 60s
+    every: 3s                  # a fault
+    for: 1500ms                # how long one lasts that doesn't end by itself
+    seed: 7
+    configs: {min.insync.replicas: 2}
+    faults:                    # by the seed, or with `order: listed` one after the other
+      - kill: {whom: leader}
+      - partition: {shape: ring}
+        for: 1s
+      - rolling-restart
+
+YAML needs pyyaml (in `odradek[cli]`); TOML and JSON with the same names work without.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from chaos.faults import FAULTS, Fault
+from model.errors import ConfigError
+
+WORKLOAD_NAMES = ("queue", "transactions", "auto_commit", "abort", "rebalance")
+ORDERS = ("random", "listed")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFault:
+    """`for_s` None: the plan's."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    for_s: float | None = None
+
+    def make(self) -> Fault:
+        return fault_of(self.name, self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """See the module for what it is made of; times are seconds."""
+
+    faults: tuple[PlannedFault, ...]
+    workload: str = "queue"
+    brokers: int = 3
+    rate: int = 500
+    duration_s: float = 60.0
+    every_s: float = 3.0
+    for_s: float = 1.5
+    seed: int = 1
+    order: str = "random"
+    configs: dict[str, str] = field(default_factory=dict)
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Plan:
+        return replace(self, **changes)
+
+    def to_json(self) -> str:
+        """Read again by `read_plan`."""
+        plain = asdict(self)
+        plain["faults"] = [
+            {fault.name: fault.options, **({"for": fault.for_s} if fault.for_s is not None else {})}
+            for fault in self.faults
+        ]
+        for name in ("duration", "every", "for"):
+            plain[name] = plain.pop(f"{name}_s")
+        return json.dumps(plain, indent=2)
+
+
+def read_plan(path: Path) -> Plan:
+    """Raises ConfigError with what is wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"can't read {path}: {error.strerror}") from error
+    try:
+        return plan_of(_parse(path.suffix, text))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def plan_of(given: Any) -> Plan:
+    """Raises ConfigError."""
+    if not isinstance(given, Mapping):
+        raise ConfigError("a plan is a mapping of names to values")
+    known = {"workload", "brokers", "rate", "duration", "every", "for", "seed", "order", "configs", "faults"}
+    unknown = set(given) - known
+    if unknown:
+        raise ConfigError(f"unknown: {', '.join(sorted(unknown))} (there are {', '.join(sorted(known))})")
+    faults = given.get("faults")
+    if not isinstance(faults, Sequence) or isinstance(faults, str) or not faults:
+        raise ConfigError("faults: name at least one")
+    plan = Plan(
+        faults=tuple(map(_planned, faults)),
+        workload=str(given.get("workload", "queue")).replace("-", "_"),
+        brokers=_whole(given, "brokers", 3, 1),
+        rate=_whole(given, "rate", 500, 1),
+        duration_s=seconds(given.get("duration", 60)),
+        every_s=seconds(given.get("every", 3)),
+        for_s=seconds(given.get("for", 1.5)),
+        seed=_whole(given, "seed", 1, 0),
+        order=str(given.get("order", "random")),
+        configs={str(name): _config(value) for name, value in dict(given.get("configs") or {}).items()},
+    )
+    if plan.workload not in WORKLOAD_NAMES:
+        raise ConfigError(f"workload: {plan.workload} is none of {', '.join(WORKLOAD_NAMES)}")
+    if plan.order not in ORDERS:
+        raise ConfigError(f"order: {plan.order} is none of {', '.join(ORDERS)}")
+    return plan
+
+
+def fault_of(name: str, options: Mapping[str, Any]) -> Fault:
+    """By its name; options as numbers, texts or booleans, or written out as text. Raises ConfigError."""
+    kind = FAULTS.get(name.replace("_", "-"))
+    if kind is None:
+        raise ConfigError(f"there is no fault {name}: there are {', '.join(FAULTS)}")
+    defaults = kind.options()
+    typed = {}
+    for key, value in options.items():
+        if key not in defaults:
+            raise ConfigError(f"{name} has no option {key}: it has {', '.join(defaults) or 'none'}")
+        typed[key] = _typed(f"{name}: {key}", value, defaults[key])
+    return kind(**typed)
+
+
+def seconds(given: Any) -> float:
+    """1.5, "3s", "500ms". Raises ConfigError."""
+    if isinstance(given, (int, float)) and not isinstance(given, bool):
+        return float(given)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", str(given).strip())
+    if match is None:
+        raise ConfigError(f"{given} is no time: write 3s or 500ms")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _parse(suffix: str, text: str) -> Any:
+    try:
+        if suffix == ".json":
+            return json.loads(text)
+        if suffix == ".toml":
+            import tomllib
+
+            return tomllib.loads(text)
+        try:
+            import yaml
+        except ImportError:
+            raise ConfigError("YAML needs pyyaml (pip install 'odradek[cli]'); TOML and JSON don't") from None
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(" ".join(str(error).split())) from None
+    except ValueError as error:
+        raise ConfigError(f"can't be read: {error}") from None
+
+
+def _planned(given: Any) -> PlannedFault:
+    if isinstance(given, str):
+        given = {given: {}}
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"faults: {given!r} is no fault")
+    names = [str(name) for name in given if name != "for"]
+    if len(names) != 1:
+        raise ConfigError(f"faults: write one fault an entry, not {', '.join(names) or 'none'}")
+    options = given[names[0]] or {}
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"faults: {names[0]}: options are names and values")
+    planned = PlannedFault(names[0], dict(options), seconds(given["for"]) if "for" in given else None)
+    planned.make()
+    return planned
+
+
+def _typed(what: str, value: Any, default: Any) -> Any:
+    try:
+        if isinstance(default, bool):
+            if isinstance(value, bool):
+                return value
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[str(value).lower()]
+        return type(default)(value)
+    except (KeyError, ValueError, TypeError):
+        raise ConfigError(f"{what}={value}: must be of the kind of {default!r}") from None
+
+
+def _whole(given: Mapping[str, Any], name: str, default: int, least: int) -> int:
+    value = given.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{name}: {value} must be a whole number from {least} on")
+    return value
+
+
+def _config(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

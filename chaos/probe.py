@@ -1,0 +1,133 @@
+"""A small producer (acks=all, idempotent) that writes all the time: how long nobody could write, and what got lost.
+
+    with Probe(bootstrap, "orders", 0) as probe:
+        probe.wait_for_acks(20)
+        kill()
+        probe.wait_for_acks(20)
+    probe.longest_gap_ms(since)     # ms between two acknowledged writes
+    probe.lost()                    # acked, and not there any more
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from types import TracebackType
+
+from clients.consumer import Consumer
+from clients.producer import Producer
+from model.ids import TopicPartition
+from testing.waiting import ClusterFailed
+
+EVERY_S = 0.002
+READ_S = 30.0
+_QUICK = {"retry.backoff.ms": 5, "retry.backoff.max.ms": 20, "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 20}
+
+
+class Probe:
+    """Writes to one partition from `__enter__` to `__exit__`; may be asked afterwards as well.
+
+    Other `acks` than "all" are for showing what they cost; with 0 nobody tells where a record went.
+    """
+
+    def __init__(
+        self, bootstrap: str, topic: str, partition: int, every_s: float = EVERY_S, *, acks: str = "all"
+    ) -> None:
+        self.bootstrap = bootstrap
+        self.place = TopicPartition(topic, partition)
+        self.every_s = every_s
+        self.acks = acks
+        self.acked: dict[bytes, int] = {}  # value -> offset
+        self.acked_s: list[float] = []  # monotonic time of each ack
+        self.failed: dict[bytes, str] = {}
+        self._name = os.urandom(6).hex()
+        self._ends = threading.Event()
+        self._moved = threading.Condition()
+        self._thread = threading.Thread(target=self._write, name="chaos-probe", daemon=True)
+
+    def __enter__(self) -> Probe:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def wait_for_acks(self, count: int, timeout_s: float = 60.0) -> None:
+        """Until so many more writes than now are acknowledged. Raises ClusterFailed."""
+        goal = len(self.acked_s) + count
+        with self._moved:
+            if not self._moved.wait_for(lambda: len(self.acked_s) >= goal, timeout_s):
+                raise ClusterFailed(f"waited {timeout_s:g} s in vain for writes to {self.place} to go on")
+
+    def longest_gap_ms(self, since_s: float) -> float:
+        """The longest time between two acks of which the later one came after `since_s` (`time.monotonic`)."""
+        gaps = (later - earlier for earlier, later in itertools.pairwise(self.acked_s) if later >= since_s)
+        return max(gaps, default=0.0) * 1000
+
+    def lost(self) -> list[bytes]:
+        """What was acknowledged and is not where it should be."""
+        return lost_of(self.acked, self.read())
+
+    def doubled(self) -> list[bytes]:
+        return [value for value, offsets in self.read().items() if len(offsets) > 1]
+
+    def read(self) -> dict[bytes, list[int]]:
+        """This probe's records as they lie in the partition: value → offsets. Raises ClusterFailed."""
+        found: dict[bytes, list[int]] = {}
+        if not self.acked:
+            return found
+        config = {"bootstrap.servers": self.bootstrap, "enable.auto.commit": False, "isolation.level": "read_committed"}
+        with Consumer({**config, **_QUICK}) as consumer:
+            consumer.assign([self.place])
+            consumer.seek(self.place, max(0, min(self.acked.values())))
+            end = consumer.end_offsets([self.place])[self.place]
+            last, deadline = max(*self.acked.values(), end - 1), time.monotonic() + READ_S
+            at = -1
+            while at < last:
+                if time.monotonic() > deadline:
+                    raise ClusterFailed(f"{self.place} can't be read up to {last}; it ended at {at}")
+                for record in consumer.poll(100):
+                    at = record.offset
+                    if record.value is not None and record.value.startswith(self._name.encode()):
+                        found.setdefault(record.value, []).append(at)
+                if at < last:
+                    end = consumer.end_offsets([self.place])[self.place]
+                    if end <= last and at >= end - 1:
+                        break  # it is shorter than what was acknowledged: that is loss
+        return found
+
+    def _write(self) -> None:
+        config = {"bootstrap.servers": self.bootstrap, "acks": self.acks, "enable.idempotence": self.acks == "all",
+                  "linger.ms": 0, "client.id": "odradek-chaos-probe", **_QUICK}  # fmt: skip
+        with Producer(config) as producer:
+            for number in itertools.count():
+                value = f"{self._name} {number}".encode()
+                producer.send(
+                    self.place.topic, value, partition=self.place.partition,
+                    on_delivery=lambda where, error, value=value: self._on_delivery(value, where, error),  # type: ignore[misc]
+                )  # fmt: skip
+                if self._ends.wait(self.every_s):
+                    break
+
+    def _on_delivery(self, value: bytes, where: object, error: BaseException | None) -> None:
+        if error is not None:
+            self.failed[value] = str(error)
+            return
+        self.acked[value] = where.offset  # type: ignore[attr-defined]
+        with self._moved:
+            self.acked_s.append(time.monotonic())
+            self._moved.notify_all()
+
+
+def lost_of(acked: dict[bytes, int], found: dict[bytes, list[int]]) -> list[bytes]:
+    """Those that are not where their ack said, or nowhere at all if it did not say."""
+    return [
+        value
+        for value, offset in acked.items()
+        if (offset not in found.get(value, ()) if offset >= 0 else value not in found)
+    ]

@@ -1,0 +1,244 @@
+"""One run of a plan: a cluster, a workload, faults by the seed, the end of all faults, the verdict; in one folder.
+
+    plan.json       plan and seed, for `odradek chaos replay`
+    history.jsonl   what the clients did and saw
+    faults.jsonl    what was done when, and how long the cluster took to be whole again
+    events.jsonl    the cluster's own events;  timeline.txt: the same for people
+    verdict.json    anomalies, numbers;  verdict.txt: the same for people
+    data/           the brokers' files and logs, kept only when something went wrong
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from chaos.faults import Fault
+from chaos.history import History
+from chaos.patient import ChaosFailed, Patient
+from chaos.plan import Plan, PlannedFault
+from model.errors import ConfigError
+from testing.cluster import Cluster
+from testing.waiting import ClusterFailed
+
+HEALTHY_S = 30.0
+DRAIN_S = 20.0
+QUIET_S = 0.5
+PLAN_FILE = "plan.json"
+CLUSTER_CONFIGS = {
+    # few partitions of the internal topics: a kill moves what is used, and a start opens no 100 empty logs
+    "offsets.topic.num.partitions": "6",
+    "transaction.state.log.num.partitions": "6",
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "min.insync.replicas": "2",
+    "default.replication.factor": "3",
+}
+
+
+@dataclass(slots=True)
+class Done:
+    """One fault as it was done. Seconds since the run's begin; `healthy_after_s` None: not within HEALTHY_S."""
+
+    at_s: float
+    fault: str
+    done: str
+    healthy_after_s: float | None = None
+    refused: str = ""
+
+
+@dataclass(slots=True)
+class Judgement:
+    """A verdict as the run keeps it: the checker's, in plain fields."""
+
+    is_valid: bool
+    anomalies: dict[str, int]
+    text: str
+
+    def plain(self) -> dict[str, Any]:
+        return {"valid": self.is_valid, "anomalies": self.anomalies, "text": self.text}
+
+
+@dataclass(slots=True)
+class Result:
+    """`trouble` is what went wrong besides anomalies: it did not heal, a client gave up."""
+
+    plan: Plan
+    verdict: Judgement
+    faults: list[Done] = field(default_factory=list)
+    stats: dict[str, Any] = field(default_factory=dict)
+    ran_s: float = 0.0
+    trouble: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        return self.verdict.is_valid and not self.trouble
+
+    @property
+    def ops_per_s(self) -> float:
+        return self.stats.get("ops", 0) / self.ran_s if self.ran_s else 0.0
+
+    def line(self) -> str:
+        names = dict.fromkeys(fault.name for fault in self.plan.faults)
+        anomalies = ", ".join(f"{count} {kind}" for kind, count in self.verdict.anomalies.items()) or "0 anomalies"
+        trouble = f", TROUBLE: {self.trouble}" if self.trouble else ""
+        return (
+            f"{'+'.join(names)} x {self.plan.workload}, seed {self.plan.seed}: {len(self.faults)} faults in "
+            f"{self.ran_s:.0f} s, {self.ops_per_s:.0f} ops/s, "
+            f"longest stall {self.stats.get('longest_stall_ms', 0)} ms, {anomalies}{trouble}"
+        )
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "text": self.line(), "good": self.is_good, "verdict": self.verdict.plain(), "trouble": self.trouble,
+            "ran_s": round(self.ran_s, 1), "ops_per_s": round(self.ops_per_s), "stats": self.stats,
+            "faults": [asdict(done) for done in self.faults], "plan": json.loads(self.plan.to_json()),
+        }  # fmt: skip
+
+
+def run_plan(plan: Plan, folder: Path, *, say: Callable[[str], None] = lambda _: None) -> Result:
+    """What goes wrong is told by the result. Raises ConfigError for a folder that holds something else."""
+    _take(folder)
+    (folder / PLAN_FILE).write_text(plan.to_json() + "\n")
+    options = ["--restarts-per-minute", "1000"]
+    cluster = Cluster(
+        plan.brokers, data_dir=folder / "data", configs={**CLUSTER_CONFIGS, **plan.configs}, options=options
+    )
+    result = Result(plan, Judgement(False, {}, "not judged"))
+    try:
+        cluster.start()
+        _live(plan, cluster, folder, result, say)
+    except (ClusterFailed, ChaosFailed, KafkaException) as failure:
+        result.trouble = result.trouble or str(failure)[:1000]
+    finally:
+        cluster.stop()
+    _write(folder, result)
+    if result.is_good:
+        shutil.rmtree(folder / "data", ignore_errors=True)
+        cluster.log_path.unlink(missing_ok=True)
+    return result
+
+
+def _take(folder: Path) -> None:
+    """What an earlier run left in it goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / PLAN_FILE).exists():
+        shutil.rmtree(folder / "data", ignore_errors=True)
+    elif any(folder.iterdir()):
+        raise ConfigError(f"{folder} holds other files and no {PLAN_FILE}: choose an empty or new folder")
+
+
+def judge(history: Path) -> Judgement:
+    """Raises what the checker raises for a file that is no history."""
+    from chaos.checkers import check
+
+    verdict = check(History.read(history))
+    return Judgement(verdict.valid, verdict.counts, verdict.table())
+
+
+def fresh_folder(plan: Plan) -> Path:
+    """`chaos-runs/…` below the current directory, named by workload, seed and time."""
+    return Path("chaos-runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{plan.workload}-{plan.seed}"
+
+
+def _live(plan: Plan, cluster: Cluster, folder: Path, result: Result, say: Callable[[str], None]) -> None:
+    from chaos.workloads import WORKLOADS, WorkloadFailed
+
+    history = History()
+    history.write(folder / "history.jsonl")
+    workload = WORKLOADS[plan.workload](cluster.bootstrap, history, seed=plan.seed, rate=plan.rate)
+    patient = Patient(cluster.data_dir, topics=list(workload.topics), seed=plan.seed, revive=cluster.start)
+    try:
+        began_s = time.monotonic()
+        workload.start()
+        try:
+            _break(plan, patient, began_s, result, say)
+        finally:
+            result.ran_s = time.monotonic() - began_s
+            try:
+                workload.stop(DRAIN_S)
+            except WorkloadFailed as failure:
+                result.trouble = result.trouble or str(failure)
+            result.stats = workload.stats()
+    finally:
+        patient.close()
+        history.close()
+    result.verdict = judge(folder / "history.jsonl")
+
+
+def _break(plan: Plan, patient: Patient, began_s: float, result: Result, say: Callable[[str], None]) -> None:
+    """Faults until the time is up; then everything is healed, and has to heal."""
+    ends_s = began_s + plan.duration_s
+    next_s = began_s + min(plan.every_s, plan.duration_s / 4)
+    for planned in _choices(plan):
+        if next_s >= ends_s - QUIET_S:
+            break
+        time.sleep(max(0.0, next_s - time.monotonic()))
+        done = _one(planned, plan, patient, began_s)
+        result.faults.append(done)
+        say(f"{done.at_s:6.1f} s  {done.refused or done.done}")
+        if done.healthy_after_s is None and not done.refused:
+            raise ClusterFailed(f"not whole again {HEALTHY_S:g} s after: {done.done}")
+        next_s = max(next_s + plan.every_s, time.monotonic())
+    time.sleep(max(0.0, ends_s - time.monotonic()))
+
+
+def _one(planned: PlannedFault, plan: Plan, patient: Patient, began_s: float) -> Done:
+    fault = planned.make()
+    done = Done(round(time.monotonic() - began_s, 3), planned.name, "")
+    try:
+        done.done = fault.inject(patient)
+    except ChaosFailed as refusal:
+        done.refused = str(refusal)
+    if fault.lasts:
+        time.sleep(plan.for_s if planned.for_s is None else planned.for_s)
+    healed_s = time.monotonic()
+    _heal(fault, patient)
+    try:
+        patient.wait_until_healthy(HEALTHY_S)
+        done.healthy_after_s = round(time.monotonic() - healed_s, 3)
+    except ClusterFailed:
+        pass
+    return done
+
+
+def _heal(fault: Fault, patient: Patient) -> None:
+    """A broker that just restarts can't be told anything: once more."""
+    for attempts_left in range(20, -1, -1):
+        try:
+            fault.heal(patient)
+            return
+        except ChaosFailed:
+            if not attempts_left:
+                raise
+            time.sleep(0.1)
+
+
+def _choices(plan: Plan) -> Iterator[PlannedFault]:
+    if plan.order == "listed":
+        return itertools.cycle(plan.faults)
+    chooser = random.Random(f"{plan.seed}/plan")
+    return (chooser.choice(plan.faults) for _ in itertools.count())
+
+
+def _write(folder: Path, result: Result) -> None:
+    from chaos.timeline import Timeline, lines, plain, read_files
+
+    timeline = Timeline(read_files(folder / "data"))
+    with open(folder / "events.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(plain(event)) + "\n" for event in timeline.events)
+    (folder / "timeline.txt").write_text("\n".join(lines(timeline, timeline.events)) + "\n")
+    with open(folder / "faults.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(done)) + "\n" for done in result.faults)
+    (folder / "verdict.json").write_text(json.dumps(result.plain(), indent=2) + "\n")
+    (folder / "verdict.txt").write_text(f"{result.line()}\n{result.verdict.text}\n")

@@ -1,0 +1,169 @@
+"""The timeline of a cluster: the events of all its processes in one order, each with the chain of causes behind it.
+
+    for event in read(data_dir):
+        print(line(event))
+
+    12:00:01.204  kill broker 2 (SIGKILL, pid 123)
+    12:00:01.205    broker 2 is down: killed by SIGKILL
+    12:00:01.209      leader of orders-0 is 3, epoch 5 (was 2): broker 2 died
+    12:00:01.211        broker 3 leads orders-0 from 1042, epoch 5
+
+Processes of one machine share its clock, so their times compare; a cause is never listed after its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chaos.timeline_words import words
+from protocol.events import Event
+
+EVENTS_DIRECTORY = "events"
+_ELECTION = "leader-elected"
+_OF_AN_EPOCH = ("leading", "truncated")
+
+
+class Timeline:
+    """Events as they are added, in order, with causes linked up. Feed it everything since the cluster's first start."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.events: list[Event] = []
+        self.by_id: dict[str, Event] = {}
+        self._elections: dict[tuple[str, int], str] = {}  # (partition, epoch) -> event
+        self.add(events)
+
+    def add(self, events: Iterable[Event]) -> list[Event]:
+        """Take in what is new; the same events with their causes and traces as far as they are known."""
+        fresh = sorted(events, key=lambda event: event.at)
+        for event in fresh:
+            self.by_id[event.id] = event
+            if event.kind == _ELECTION:
+                self._elections[event.subject, int(event.details["epoch"])] = event.id
+        linked = [self._linked(event) for event in fresh]
+        for event in linked:
+            self.by_id[event.id] = event
+        linked = [msgspec.structs.replace(event, trace=self.root(event).id) for event in _causes_first(linked)]
+        for event in linked:
+            self.by_id[event.id] = event
+        self.events += linked
+        return linked
+
+    def chain(self, event: Event) -> list[Event]:
+        """From the first cause to the event itself."""
+        found = [event]
+        seen = {event.id}
+        while (cause := self.by_id.get(found[-1].cause)) is not None and cause.id not in seen:
+            seen.add(cause.id)
+            found.append(cause)
+        return found[::-1]
+
+    def root(self, event: Event) -> Event:
+        return self.chain(event)[0]
+
+    def about(self, topic: str) -> list[Event]:
+        """What happened to the topic's partitions, and whatever led to it."""
+        wanted: set[str] = set()
+        for event in self.events:
+            if event.subject.rpartition("-")[0] == topic:
+                wanted.update(each.id for each in self.chain(event))
+        return [event for event in self.events if event.id in wanted]
+
+    def _linked(self, event: Event) -> Event:
+        """A role follows from its election; a cause that nobody told of (nobody struck the blow) is none."""
+        cause = event.cause
+        if event.kind in _OF_AN_EPOCH:
+            cause = self._elections.get((event.subject, int(event.details["epoch"])), cause)
+        if cause not in self.by_id or cause == event.id:
+            cause = ""
+        return event if cause == event.cause else msgspec.structs.replace(event, cause=cause)
+
+
+def read(data_dir: Path) -> list[Event]:
+    """All events of a cluster so far, oldest first."""
+    return Timeline(read_files(data_dir)).events
+
+
+def read_files(data_dir: Path) -> list[Event]:
+    """As they were written."""
+    events: list[Event] = []
+    for path in sorted((data_dir / EVENTS_DIRECTORY).glob("*.jsonl")):
+        events += decode(path.read_bytes())
+    return events
+
+
+def decode(lines: bytes) -> Iterator[Event]:
+    """A line that was torn (its writer was killed amid it) is passed over."""
+    decoder = msgspec.json.Decoder(Event)
+    for line in lines.splitlines():
+        try:
+            yield decoder.decode(line)
+        except msgspec.DecodeError:
+            continue
+
+
+class Follower:
+    """Reads what is new each time it is asked, for `--follow`."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.directory = data_dir / EVENTS_DIRECTORY
+        self.timeline = Timeline()
+        self._read: dict[tuple[Path, int], int] = {}  # file and inode -> bytes
+
+    def fresh(self) -> list[Event]:
+        events: list[Event] = []
+        for path in sorted(self.directory.glob("*.jsonl")):
+            key = path, path.stat().st_ino
+            with open(path, "rb") as file:
+                file.seek(self._read.get(key, 0))
+                lines = file.read()
+            whole = lines[: lines.rfind(b"\n") + 1]
+            self._read[key] = self._read.get(key, 0) + len(whole)
+            events += decode(whole)
+        return self.timeline.add(events)
+
+
+def line(event: Event, depth: int = 0) -> str:
+    """One event for people; `depth` is how many causes stand before it."""
+    import datetime
+
+    at = datetime.datetime.fromtimestamp(event.at).strftime("%H:%M:%S.%f")[:-3]
+    return f"{at}  {'  ' * depth}{words(event)}"
+
+
+def lines(timeline: Timeline, events: Sequence[Event]) -> list[str]:
+    return [line(event, min(len(timeline.chain(event)) - 1, 8)) for event in events]
+
+
+def plain(event: Event) -> dict[str, Any]:
+    """For JSON, with the sentence."""
+    found: dict[str, Any] = msgspec.to_builtins(event)
+    return {**found, "text": words(event)}
+
+
+def _causes_first(events: list[Event]) -> list[Event]:
+    """By time; an effect noted a moment before its cause (two processes saw it) comes after it."""
+    at = {event.id: index for index, event in enumerate(events)}
+    placed: set[str] = set()
+    ordered: list[Event] = []
+
+    def place(event: Event) -> None:
+        pending = [event]
+        while pending:
+            top = pending[-1]
+            cause = at.get(top.cause)
+            if cause is not None and events[cause].id not in placed and events[cause] not in pending:
+                pending.append(events[cause])
+                continue
+            pending.pop()
+            if top.id not in placed:
+                placed.add(top.id)
+                ordered.append(top)
+
+    for event in events:
+        if event.id not in placed:
+            place(event)
+    return ordered

@@ -1,0 +1,327 @@
+"""chaos kill|pause|partition|request|actors|inject|heal|faults|run|replay|check: hurt a cluster of this machine.
+
+Each fault is measured by a small acks=all producer on the partition concerned, or on a topic of its own. Needs
+`odradek.chaos.enabled` (the default) for what happens inside brokers; signals and files only need the same user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.options import DataDir, Json
+from cli.output import Failed, Mistake, document, say, table
+from cli.place import data_dir_of
+
+if TYPE_CHECKING:
+    from chaos.faults import Fault
+    from chaos.patient import Patient
+
+For = Annotated[str, typer.Option("--for", metavar="TIME", help="Heal after this long, e.g. 3s or 500ms.")]
+Topic = Annotated[str, typer.Option("--topic", "-t", metavar="TOPIC/N", help="Measure on this partition.")]
+Seed = Annotated[int, typer.Option("--seed", help="Decides what the options leave open.")]
+
+
+def kill(
+    whom: Annotated[str, typer.Argument(help="leader, follower, controller, coordinator, broker, majority, all, …")],
+    of: Annotated[str, typer.Argument(help="orders/0, a group, or a broker's number.")] = "",
+    topic: Topic = "",
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Kill brokers with SIGKILL.
+
+    leader orders/0 · follower orders/0 · controller · coordinator GROUP · broker 2 · majority · all · supervisor
+    """
+    from chaos.faults.kill import Kill
+
+    if whom == "supervisor":
+        with _patient(data_dir, seed) as patient:
+            _print_line(Kill(whom).inject(patient), as_json)
+        return
+    if whom in ("leader", "follower"):
+        if not of and not topic:
+            raise Mistake(f"whose {whom}?", f"write it as `odradek chaos kill {whom} orders/0`")
+        topic = topic or of
+    group = of if whom == "coordinator" else ""
+    _measure(Kill(whom, of or topic), topic, "", seed, data_dir, as_json, group)
+
+
+def pause(
+    whom: Annotated[str, typer.Argument(help="broker, leader, follower, controller or coordinator.")],
+    of: Annotated[str, typer.Argument(help="A broker's number, orders/0, or a group.")] = "",
+    for_: For = "3s",
+    topic: Topic = "",
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Stop a broker for a while, with SIGSTOP and SIGCONT.
+
+    A broker that stays stopped for 0.8 s is replaced.
+    """
+    from chaos.faults.kill import Kill
+    from chaos.faults.pause import Pause
+
+    with _patient(data_dir, seed) as patient:
+        broker = Kill(whom, of).victims(patient, whom)[0]
+    topic = topic or (of if whom in ("leader", "follower") else "")
+    _measure(Pause(broker), topic, for_, seed, data_dir, as_json)
+
+
+def partition(
+    sides: Annotated[list[str], typer.Argument(help="1 2,3: two sides; or one, ring, one-way, clients.")],
+    for_: For = "",
+    one_way: Annotated[bool, typer.Option("--one-way", help="The first side is not heard, but hears.")] = False,
+    broker: Annotated[int, typer.Option("--broker", help="Whom a shape is about.")] = 0,
+    topic: Topic = "",
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Let brokers not hear each other.
+
+    Until --for is over, or `odradek chaos heal`.
+    """
+    from chaos.faults.partition import Partition
+
+    is_shape = len(sides) == 1 and not sides[0][0].isdigit()
+    fault = Partition(sides[0], broker) if is_shape else Partition(sides="|".join(sides), one_way=one_way)
+    _measure(fault, topic, for_, seed, data_dir, as_json)
+
+
+def request(
+    api: Annotated[str, typer.Argument(help="Its name or number: produce, fetch, 11.")],
+    nth: Annotated[int, typer.Option("--nth", help="Which one from now on.")] = 1,
+    count: Annotated[int, typer.Option("--count", help="How many from that one on.")] = 1,
+    error: Annotated[str, typer.Option("--error", help="Answer this, e.g. NOT_LEADER_OR_FOLLOWER.")] = "",
+    delay: Annotated[str, typer.Option("--delay", help="Answer so late, e.g. 500ms.")] = "",
+    disconnect: Annotated[bool, typer.Option("--disconnect", help="End the connection instead.")] = False,
+    lost_answer: Annotated[bool, typer.Option("--lost-answer", help="Serve it, then end the connection.")] = False,
+    broker: Annotated[int, typer.Option("--broker", help="Only there.")] = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Let the Nth request of an API fail.
+
+    With a code, a delay, or the loss of its connection.
+    """
+    from chaos.faults.request import Request
+    from chaos.plan import seconds
+
+    delay_ms = seconds(delay) * 1000 if delay else 0.0
+    fault = Request(api, nth, count, error, delay_ms, disconnect, lost_answer, broker)
+    with _patient(data_dir, 0) as patient:
+        _print_line(fault.inject(patient), as_json)
+
+
+def actors(
+    deed: Annotated[str, typer.Argument(help="crash")],
+    prefix: Annotated[str, typer.Option("--path", help="Of the actor, or the beginning of it.")] = "/",
+    count: Annotated[int, typer.Option("--count", help="How many, one after the other.")] = 1,
+    broker: Annotated[int, typer.Option("--broker", help="Only there.")] = 0,
+    topic: Topic = "",
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Crash actors inside brokers.
+
+    Their supervisors start them again.
+    """
+    from chaos.faults.actor_crash import ActorCrash
+
+    if deed != "crash":
+        raise Mistake(f"actors {deed}: actors can only be told to crash")
+    _measure(ActorCrash(prefix, broker, count), topic, "", seed, data_dir, as_json)
+
+
+def inject(
+    name: Annotated[str, typer.Argument(metavar="FAULT", help="See `odradek chaos faults`.")],
+    options: Annotated[list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...")] = None,
+    for_: For = "",
+    topic: Topic = "",
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Any fault by its name.
+
+    noise loss=0.1 · clock broker=2 offset_ms=60000 · bit-flip of=orders/0
+    """
+    from chaos.plan import fault_of
+
+    given: dict[str, Any] = {}
+    for option in options or []:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise Mistake(f"{option}: write options as name=value", f"`odradek chaos faults` lists those of {name}")
+        given[key] = value
+    _measure(fault_of(name, given), topic, for_, seed, data_dir, as_json)
+
+
+def heal(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """End all faults.
+
+    What was done inside brokers, and stopped processes go on.
+    """
+    from chaos.faults.damage import is_stopped
+    from chaos.patient import HEAL_S
+    from protocol.cluster_chaos import HealAll
+    from testing.waiting import wait_until
+
+    with _patient(data_dir, 0) as patient:
+        for row in patient.rows().values():
+            if row["pid"] and is_stopped(int(row["pid"])):
+                import os
+                import signal
+
+                os.kill(int(row["pid"]), signal.SIGCONT)
+        patient.order(0, HealAll(), stays=True)
+        patient.tell("everything", "brokers", "heal")
+        wait_until(patient.is_running, timeout_s=HEAL_S, what="all brokers to run")
+        _print_line(f"healed; brokers {', '.join(map(str, patient.brokers()))} run", as_json)
+
+
+def faults(as_json: Json = False) -> None:
+    """List the faults, with options and defaults."""
+    from chaos.faults import FAULTS
+
+    rows = [(name, kind.options(), _summary(kind)) for name, kind in FAULTS.items()]
+    if as_json:
+        document([{"fault": name, "options": options, "about": about} for name, options, about in rows])
+        return
+    table(("FAULT", "OPTIONS", "ABOUT"),
+          [(name, " ".join(f"{key}={value}" for key, value in options.items()), about)
+           for name, options, about in rows])  # fmt: skip
+
+
+def run(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="YAML, TOML or JSON.")],
+    seed: Annotated[int | None, typer.Option("--seed", help="Overrules the plan's.")] = None,
+    duration: Annotated[str, typer.Option("--duration", help="Overrules the plan's, e.g. 60s.")] = "",
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where everything goes; made if need be.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Run a workload under faults, by a plan.
+
+    On a cluster of its own, and then comes the verdict. Exit code 1: anomalies, or it did not heal.
+    """
+    from chaos.plan import read_plan, seconds
+
+    changes: dict[str, Any] = {}
+    if seed is not None:
+        changes["seed"] = seed
+    if duration:
+        changes["duration_s"] = seconds(duration)
+    return _run(read_plan(plan), changes, folder, as_json)
+
+
+def replay(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="What a run has left.")],
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where the new run goes.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Start a run again from its folder.
+
+    The same plan and seed; processes are free, so outcomes may differ.
+    """
+    from chaos.plan import read_plan
+
+    return _run(read_plan(source / "plan.json"), {}, folder, as_json)
+
+
+def check(
+    history: Annotated[Path, typer.Argument(metavar="HISTORY", help="JSON lines, as workloads write them.")],
+    as_json: Json = False,
+) -> int:
+    """Judge a history of clients.
+
+    Lost writes, duplicates, aborted reads, … Exit code 1: anomalies.
+    """
+    from chaos.run import judge
+
+    verdict = judge(history)
+    if as_json:
+        document(verdict.plain())
+    else:
+        print(verdict.text)
+    return 0 if verdict.is_valid else 1
+
+
+def _run(plan: Any, changes: dict[str, Any], folder: Path | None, as_json: bool) -> int:
+    try:
+        from chaos.run import fresh_folder, run_plan
+    except ModuleNotFoundError as missing:
+        if missing.name != "confluent_kafka":
+            raise
+        raise Failed("the workloads are librdkafka's clients", "pip install confluent-kafka") from None
+    wanted = plan.with_changes(changes)
+    place = folder or fresh_folder(wanted)
+    result = run_plan(wanted, place, say=say)
+    if as_json:
+        document(result.plain())
+    else:
+        print(result.line())
+        if not result.verdict.is_valid:
+            print(result.verdict.text)
+        print(f"plan, history, timeline and verdict: {place}")
+    return 0 if result.is_good else 1
+
+
+def _measure(
+    fault: Fault, where: str, for_: str, seed: int, data_dir: Path | None, as_json: bool, group: str = ""
+) -> None:
+    from chaos.faults.kill import partition_of
+    from chaos.outcome import measure, probe_topic
+    from chaos.plan import seconds
+
+    with _patient(data_dir, seed) as patient:
+        topic, number = partition_of(where) if where else (probe_topic(patient), 0)
+        patient.topics = [topic]
+        outcome = measure(patient, fault, topic, number, for_s=seconds(for_) if for_ else None, group=group)
+    if as_json:
+        document(outcome.plain())
+        return
+    say(outcome.done)
+    print(outcome)
+
+
+def _patient(data_dir: Path | None, seed: int) -> closing[Patient]:
+    from chaos.patient import Patient
+
+    return closing(Patient(data_dir_of(data_dir), seed=seed))
+
+
+def _print_line(text: str, as_json: bool) -> None:
+    if as_json:
+        document({"text": text})
+    else:
+        print(text)
+
+
+def _summary(kind: type[Fault]) -> str:
+    import sys
+
+    return (sys.modules[kind.__module__].__doc__ or "").split("\n\n")[0].replace("\n", " ")
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "kill": kill,
+    "pause": pause,
+    "partition": partition,
+    "request": request,
+    "actors": actors,
+    "inject": inject,
+    "heal": heal,
+    "faults": faults,
+    "run": run,
+    "replay": replay,
+    "check": check,
+}
+

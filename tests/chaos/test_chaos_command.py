@@ -1,0 +1,126 @@
+"""`odradek chaos` and `odradek timeline` on a cluster that somebody else started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from odradek import Cluster, NewTopic
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+ROOT = Path(__file__).parents[2]
+PLAN = """
+workload: queue
+duration: 5s
+every: 2s
+for: 300ms
+order: listed
+faults:
+  - kill: {whom: leader}
+  - pause
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Cluster(brokers=3) as running:
+        running.admin.create_topics([NewTopic("orders", 1, 3, configs={"min.insync.replicas": "2"})])
+        running.wait_isr("orders")
+        yield running
+
+
+def odradek(cluster: Cluster | None, *arguments: str, exit_code: int = 0, cwd: Path = ROOT) -> str:
+    environment = {**os.environ, **({"ODRADEK_DATA_DIR": str(cluster.data_dir)} if cluster is not None else {})}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "odradek.py"), *arguments], env=environment, cwd=cwd, capture_output=True,
+        text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == exit_code, done.stderr + done.stdout
+    return done.stdout if exit_code == 0 else done.stderr
+
+
+def test_a_killed_leader_is_told_in_one_line(cluster: Cluster) -> None:
+    said = odradek(cluster, "chaos", "kill", "leader", "orders/0")
+    assert re.search(r"^new leader \d, epoch \d+, .*\d+ ms without writes, 0 acked lost\n$", said), said
+    cluster.wait_until_all_run()
+    cluster.wait_isr("orders")
+
+
+def test_the_same_as_json(cluster: Cluster) -> None:
+    found = json.loads(odradek(cluster, "chaos", "kill", "broker", "2", "--json"))
+    assert found["lost"] == 0 and found["acked"] > 0 and "broker 2" in found["done"]
+    cluster.wait_until_all_run()
+    cluster.wait_isr("orders")
+
+
+def test_pauses_and_partitions_end_when_they_should(cluster: Cluster) -> None:
+    assert "0 acked lost" in odradek(cluster, "chaos", "pause", "broker", "2", "--for", "200ms")
+    assert "0 acked lost" in odradek(cluster, "chaos", "partition", "1", "2,3", "--for", "300ms", "-t", "orders/0")
+    assert "0 acked lost" in odradek(cluster, "chaos", "inject", "noise", "loss=0.1", "-t", "orders/0")
+    assert "healed" in odradek(cluster, "chaos", "heal")
+    assert "0 acked lost" in odradek(cluster, "chaos", "actors", "crash", "--path", "/replica", "-t", "orders/0")
+
+
+def test_requests_are_armed(cluster: Cluster) -> None:
+    said = odradek(cluster, "chaos", "request", "produce", "--nth", "5", "--error", "NOT_LEADER_OR_FOLLOWER")
+    assert said == "Produce 5 of each broker: NOT_LEADER_OR_FOLLOWER\n"
+    odradek(cluster, "chaos", "heal")
+
+
+def test_the_timeline_tells_what_happened_to_a_topic(cluster: Cluster) -> None:
+    cluster.kill_leader("orders")
+    lines = odradek(cluster, "timeline", "--topic", "orders").splitlines()
+    assert any("SIGKILL to broker" in line for line in lines)
+    assert any(re.search(r"    +broker \d leads orders-0 from \d+, epoch \d+", line) for line in lines)
+    events = [json.loads(line) for line in odradek(cluster, "timeline", "--json").splitlines()]
+    ids = {event["id"] for event in events}
+    assert all(event["cause"] in ids for event in events if event.get("cause"))
+    assert {"leader-elected", "isr-changed", "broker-down", "leading"} <= {event["kind"] for event in events}
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("chaos kill leader", "whose leader?"),
+        ("chaos kill everybody", "everybody is none of leader"),
+        ("chaos pause broker 9", "there is no broker 9"),
+        ("chaos inject explode", "there is no fault explode"),
+        ("chaos inject noise loss", "write options as name=value"),
+        ("chaos pause broker 2 --for soon", "soon is no time"),
+        ("chaos request nonsense --disconnect", "there is no API nonsense"),
+        ("chaos request produce", "what shall happen to the request"),
+        ("chaos run nowhere.yml", "can't read nowhere.yml"),
+    ],
+)
+def test_mistakes_are_one_line(cluster: Cluster, line: str, complaint: str) -> None:
+    code = 2 if any(words in line for words in ("whose", "leader", "inject", "soon", "run")) else 1
+    said = odradek(cluster, *line.split(), exit_code=code)
+    assert complaint in said and said.count("\n") == 1, said
+
+
+def test_a_run_leaves_a_folder_that_can_be_run_again(tmp_path: Path) -> None:
+    (tmp_path / "plan.yml").write_text(PLAN)
+    first, second = tmp_path / "first", tmp_path / "second"
+    said = odradek(None, "chaos", "run", str(tmp_path / "plan.yml"), "--seed", "7", "--folder", str(first))
+    assert "kill+pause x queue, seed 7: 2 faults" in said and "0 anomalies" in said, said
+    assert sorted(path.name for path in first.iterdir()) == [
+        "events.jsonl", "faults.jsonl", "history.jsonl", "plan.json", "timeline.txt", "verdict.json", "verdict.txt",
+    ]  # fmt: skip
+    assert "valid" in odradek(None, "chaos", "check", str(first / "history.jsonl"))
+    odradek(None, "chaos", "replay", str(first), "--folder", str(second))
+    assert (second / "plan.json").read_text() == (first / "plan.json").read_text()
+    told = [json.loads((folder / "faults.jsonl").read_text().splitlines()[0])["fault"] for folder in (first, second)]
+    assert told == ["kill", "kill"]
+    assert "SIGKILL" in (first / "timeline.txt").read_text()
+
+
+def test_simulate_tells_a_seed() -> None:
+    first = odradek(None, "simulate", "--seed", "3")
+    assert first == odradek(None, "simulate", "--seed", "3") and len(first.splitlines()) > 100

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from log_builders import a_batch
+
+from chaos.faults import FAULTS
+from chaos.faults.bit_flip import BitFlip
+from chaos.faults.damage import Damage, active_log, batch_starts
+from chaos.faults.kill import Kill, partition_of
+from chaos.faults.partition import Partition
+from chaos.faults.request import Request, api_of, error_of
+from chaos.faults.torn_tail import TornTail
+from chaos.faults.truncate import Truncate
+from chaos.patient import ChaosFailed
+from chaos.probe import Probe
+from model.ids import TopicPartition
+
+
+class TestPartition:
+    def test_one_broker_is_cut_off_both_ways(self) -> None:
+        assert Partition().unheard("one", 2, [1, 2, 3]) == {2: {1, 3}, 1: {2}, 3: {2}}
+
+    def test_one_way_only_the_victim_is_not_heard(self) -> None:
+        assert Partition().unheard("one-way", 2, [1, 2, 3]) == {2: {1, 3}}
+
+    @pytest.mark.parametrize("size", [3, 4, 5, 7])
+    def test_in_a_ring_everybody_reaches_a_majority_with_itself_and_no_two_the_same(self, size: int) -> None:
+        brokers = list(range(1, size + 1))
+        unheard = Partition().unheard("ring", 1, brokers)
+        reached = {broker: frozenset(brokers) - deaf for broker, deaf in unheard.items()}
+        assert all(broker in seen and len(seen) == size // 2 + 1 for broker, seen in reached.items())
+        assert len(set(reached.values())) == size
+
+    def test_sides_are_as_written(self) -> None:
+        assert Partition(sides="1|2,3").unheard("sides", 1, [1, 2, 3]) == {1: {2, 3}, 2: {1}, 3: {1}}
+        assert Partition(sides="1|2,3", one_way=True).unheard("sides", 1, [1, 2, 3]) == {1: {2, 3}}
+
+    @pytest.mark.parametrize("sides", ["1,2,3", "1|1,2", "1|9"])
+    def test_sides_that_make_no_sense_are_refused(self, sides: str) -> None:
+        with pytest.raises(ChaosFailed, match="two or more sides"):
+            Partition(sides=sides).unheard("sides", 1, [1, 2, 3])
+
+    def test_shapes_that_are_none_are_refused(self) -> None:
+        with pytest.raises(ChaosFailed, match="star is no partition"):
+            Partition("star")
+
+
+def test_kill_knows_whom() -> None:
+    with pytest.raises(ChaosFailed, match="kill whom"):
+        Kill("everybody")
+
+
+def test_partitions_are_read_as_people_write_them() -> None:
+    assert {partition_of(text) for text in ("a-b/0", "a-b:0", "a-b-0")} == {("a-b", 0)}
+    with pytest.raises(ChaosFailed, match="write it as orders/0"):
+        partition_of("orders")
+
+
+def test_requests_are_named_by_api_and_error() -> None:
+    assert api_of("produce") == api_of("0") == 0 and api_of("find-coordinator") == 10
+    assert error_of("not-leader-or-follower") == 6
+    with pytest.raises(ChaosFailed, match="no API"):
+        api_of("nonsense")
+    with pytest.raises(ChaosFailed, match="no error"):
+        error_of("nonsense")
+    with pytest.raises(ChaosFailed, match="what shall happen"):
+        Request("produce")
+
+
+def test_every_fault_can_be_made_from_its_options() -> None:
+    for name, kind in FAULTS.items():
+        assert kind(**kind.options()).name == name
+
+
+class TestDamage:
+    @pytest.fixture
+    def log(self, tmp_path: Path) -> Path:
+        path = tmp_path / "00000000000000000000.log"
+        path.write_bytes(b"".join(bytes(a_batch(1 + number % 3)) for number in range(10)))
+        return path
+
+    def damaged(self, fault: Damage, log: Path, seed: int) -> tuple[bytes, bytes]:
+        before = log.read_bytes()
+        fault.damage(log, random.Random(seed).randrange)
+        return before, log.read_bytes()
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_a_torn_tail_leaves_a_part_of_the_last_batch_only(self, log: Path, seed: int) -> None:
+        last = batch_starts(log, 1)[0]
+        before, after = self.damaged(TornTail(), log, seed)
+        assert last < len(after) < len(before) and before.startswith(after)
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_a_flipped_bit_is_one_that_the_checksum_guards(self, log: Path, seed: int) -> None:
+        starts = batch_starts(log, 3)
+        before, after = self.damaged(BitFlip(), log, seed)
+        different = [at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+        assert len(different) == 1 and different[0] >= starts[0] + 21
+        assert (before[different[0]] ^ after[different[0]]).bit_count() == 1
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_truncation_takes_whole_batches(self, log: Path, seed: int) -> None:
+        starts = batch_starts(log, 50)
+        before, after = self.damaged(Truncate(), log, seed)
+        assert len(after) in starts and before.startswith(after)
+
+    @pytest.mark.parametrize("fault", [TornTail(), BitFlip(), Truncate()])
+    def test_an_empty_log_is_left_alone(self, tmp_path: Path, fault: Damage) -> None:
+        path = tmp_path / "00000000000000000000.log"
+        path.touch()
+        assert "empty" in fault.damage(path, random.Random(1).randrange)
+        assert path.read_bytes() == b""
+
+    def test_the_segment_that_is_written_to_is_the_last(self, log: Path) -> None:
+        later = log.with_name("00000000000000000010.log")
+        later.touch()
+        assert active_log(log.parent) == later
+        with pytest.raises(ChaosFailed, match="holds no log"):
+            active_log(log.parent / "nowhere")
+
+
+class TestProbe:
+    def a_probe(self, acked: dict[bytes, int], found: dict[bytes, list[int]]) -> Probe:
+        class Told(Probe):
+            def read(self) -> dict[bytes, list[int]]:
+                return found
+
+        probe = Told("nowhere:1", "t", 0)
+        probe.acked = acked
+        return probe
+
+    def test_what_is_not_where_its_ack_said_is_lost(self) -> None:
+        probe = self.a_probe({b"a": 1, b"b": 2, b"c": 3}, {b"a": [1], b"b": [5]})
+        assert probe.lost() == [b"b", b"c"] and probe.doubled() == []
+
+    def test_what_is_there_twice_is_doubled(self) -> None:
+        probe = self.a_probe({b"a": 1}, {b"a": [1, 2]})
+        assert probe.doubled() == [b"a"] and probe.lost() == []
+
+    def test_the_gap_is_the_longest_that_ended_after_the_fault(self) -> None:
+        probe = Probe("nowhere:1", "t", 0)
+        probe.acked_s = [1.0, 3.0, 3.1, 3.2, 3.7, 3.8]
+        assert probe.longest_gap_ms(3.15) == pytest.approx(500)
+        assert probe.longest_gap_ms(0.0) == pytest.approx(2000)
+        assert probe.longest_gap_ms(9.0) == 0.0
+        assert probe.place == TopicPartition("t", 0)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.event_log import SILENCE, EventLog
+from chaos.timeline import Follower, Timeline, decode, lines, plain, read
+from chaos.timeline_words import words
+from protocol.events import HANDS, NOTHING, Event, birth, blow, death, event_id, id_text, parse_id
+
+
+def an_event(at: float, id: str, kind: str = "x", subject: str = "y", cause: str = "", **details: Any) -> Event:
+    return Event(at, 1, id, kind, subject, details, cause)
+
+
+def test_ids_are_packed_and_read_back() -> None:
+    for number in (birth(3, 7), death(3, 7), blow(255, (1 << 32) - 1), event_id(2, 5, 77), NOTHING):
+        assert parse_id(id_text(number)) == number
+    assert id_text(event_id(2, 5, 77)) == "2.5.77" and id_text(NOTHING) == ""
+    assert len({birth(3, 7), death(3, 7), blow(3, 7), birth(3, 8), birth(2, 7)}) == 5
+    with pytest.raises(ValueError):
+        parse_id("nonsense")
+
+
+def test_a_kill_is_told_from_the_blow_to_the_new_leader(tmp_path: Path) -> None:
+    hands = EventLog(tmp_path, "hands", HANDS, 1)
+    supervisor = EventLog(tmp_path, "supervisor", 0, 9)
+    controller = EventLog(tmp_path, "broker-1", 1, 4)
+    leader = EventLog(tmp_path, "broker-3", 3, 2)
+    hands.tell("signal", "broker 2", own_id=blow(2, 8), signal="SIGKILL", pid=123)
+    supervisor.tell("broker-down", "broker 2", own_id=death(2, 8), cause=blow(2, 8), reason="killed by SIGKILL")
+    controller.tell("leader-elected", "orders-0", cause=death(2, 8), leader=3, epoch=5, was=2, reason="broker 2 died")
+    leader.tell("leading", "orders-0", cause=death(2, 8), epoch=5, log_end_offset=42)
+    for log in (hands, supervisor, controller, leader):
+        log.close()
+    events = read(tmp_path)
+    timeline = Timeline(events)
+    told = timeline.chain(events[-1])
+    assert [event.kind for event in told] == ["signal", "broker-down", "leader-elected", "leading"]
+    assert {event.trace for event in events} == {id_text(blow(2, 8))}
+    assert [line.split("  ", 1)[1] for line in lines(timeline, events)] == [
+        "SIGKILL to broker 2 (pid 123)",
+        "  broker 2 is down: killed by SIGKILL",
+        "    leader of orders-0 is 3, epoch 5 (was 2): broker 2 died",
+        "      broker 3 leads orders-0 from 42, epoch 5",
+    ]
+
+
+def test_a_cause_that_nobody_told_of_is_none() -> None:
+    (event,) = Timeline([an_event(1.0, "1.1.20", cause="2.2.3")]).events
+    assert event.cause == "" and event.trace == "1.1.20"
+
+
+def test_an_effect_is_listed_after_its_cause_though_it_was_noted_before() -> None:
+    timeline = Timeline([an_event(1.0, "b", cause="a"), an_event(1.1, "a"), an_event(0.9, "c")])
+    assert [event.id for event in timeline.events] == ["c", "a", "b"]
+
+
+def test_causes_that_stand_in_a_circle_end_somewhere() -> None:
+    timeline = Timeline([an_event(1.0, "a", cause="b"), an_event(1.0, "b", cause="a")])
+    assert sorted(event.id for event in timeline.events) == ["a", "b"]
+    assert all(len(timeline.chain(event)) == 2 for event in timeline.events)
+
+
+def test_a_topic_is_told_with_what_led_to_it_and_nothing_else() -> None:
+    events = [
+        an_event(1.0, "kill", "signal", "broker 2"),
+        an_event(1.1, "a", "isr-changed", "orders-0", cause="kill"),
+        an_event(1.2, "b", "isr-changed", "orders-late-0", cause="kill"),
+        an_event(1.3, "c", "rebalance", "group g"),
+    ]
+    assert [event.id for event in Timeline(events).about("orders")] == ["kill", "a"]
+
+
+def test_a_torn_line_is_passed_over() -> None:
+    good = b'{"at":1.0,"broker":1,"id":"1.1.20","kind":"k","subject":"s"}'
+    assert [event.id for event in decode(good + b"\n" + good[:20])] == ["1.1.20"]
+
+
+def test_a_follower_reads_what_is_new_and_only_whole_lines(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, "broker-1", 1, 1)
+    log.tell("a", "x")
+    follower = Follower(tmp_path)
+    assert [event.kind for event in follower.fresh()] == ["a"]
+    assert follower.fresh() == []
+    with open(log.path, "ab") as file:
+        file.write(b'{"at":1.0,"broker":1,')
+    assert follower.fresh() == []
+    with open(log.path, "ab") as file:
+        file.write(b'"id":"1.1.99","kind":"b","subject":"s"}\n')
+    assert [event.kind for event in follower.fresh()] == ["b"]
+    log.close()
+
+
+def test_kinds_of_another_version_are_told_by_name() -> None:
+    assert words(an_event(1.0, "1", "new-kind", "broker 1", depth=3)) == "broker 1: new-kind depth=3"
+    assert words(an_event(1.0, "1", "leading", "orders-0", other=3)) == "orders-0: leading other=3"
+    assert plain(an_event(1.0, "1", "new-kind", "s"))["text"] == "s: new-kind"
+
+
+def test_silence_forgets() -> None:
+    assert SILENCE.tell("a", "b", cause=birth(1, 1), more=1) == NOTHING
+    SILENCE.close()
+
+
+def test_a_large_file_is_kept_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.event_log.FILE_BYTES", 10)
+    for incarnation in (1, 2):
+        log = EventLog(tmp_path, "broker-1", 1, incarnation)
+        log.tell("life", "broker 1", number=incarnation)
+        log.close()
+    assert [event.details["number"] for event in read(tmp_path)] == [1, 2]
+    assert len(list((tmp_path / "events").iterdir())) == 2
+
+
+def test_a_long_life_begins_a_new_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.event_log.FILE_BYTES", 150)
+    log = EventLog(tmp_path, "broker-1", 1, 1)
+    for number in range(3):
+        log.tell("step", "broker 1", number=number)
+    log.close()
+    assert [event.details["number"] for event in read(tmp_path)] == [0, 1, 2]
+    assert sorted(path.name for path in (tmp_path / "events").iterdir()) == ["broker-1.jsonl", "broker-1.old.jsonl"]
+
+
+def test_a_directory_that_cannot_be_written_costs_events_only(tmp_path: Path) -> None:
+    (tmp_path / "events").write_text("in the way")
+    log = EventLog(tmp_path, "broker-1", 1, 1)
+    assert log.tell("a", "b") != NOTHING
+    log.close()
