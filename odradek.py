@@ -77,7 +77,16 @@ _LAZY = {
 }
 
 
+if not _PREFIX:
+    # In a checkout the rooms are top-level packages; `from odradek.streams import …` finds them there all the same.
+    from model.room_alias import install
+
+    install(f"{__name__}.streams", "streams")
+
+
 def __getattr__(name: str) -> Any:
+    if name == "streams":
+        return importlib.import_module(f"{_PREFIX}streams")
     room = _LAZY.get(name)
     if room is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -36,11 +36,8 @@ def describe(
         found = admin.describe_group(group)
         committed = {at: row.offset for at, row in admin.list_group_offsets(group).items() if row.offset >= 0}
         state = found.state
-        if state == "Dead":
-            # DescribeGroups knows nothing of the new protocol's groups
-            state = next((row.state for row in admin.list_groups() if row.group == group), "Dead")
-            if state == "Dead" and not committed:
-                raise Failed(f"there is no group {group}", "`odradek group list` shows those there are")
+        if state == "Dead" and not committed:
+            raise Failed(f"there is no group {group}", "`odradek group list` shows those there are")
         owners = {at: member for member in found.members for at in member.assignment}
         places = sorted({*committed, *owners})
         ends = admin.list_offsets(dict.fromkeys(places, -1)) if places else {}

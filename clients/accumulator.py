@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from clients.batch import Batch
@@ -22,8 +23,8 @@ from model.errors import MessageTooLarge
 Headers = Sequence[tuple[str, "bytes | None"]]
 OnDelivery = Callable[[Any, "BaseException | None"], Any]
 
-_ACCOUNT_MASK: Final = 63
-_NO_HEADERS: Final[list[Any]] = []
+ACCOUNT_MASK: Final = 63
+NO_HEADERS: Final[list[Any]] = []
 _BATCH_OVERHEAD: Final = 61
 _RECORD_OVERHEAD: Final = 21  # the most that lengths and deltas take
 
@@ -128,58 +129,74 @@ class Accumulator:
         self,
         topic: TopicQueues,
         partition: int,
-        timestamp: int,
+        timestamp: int | None,
         key: bytes | None,
         value: bytes | None,
         headers: Headers | None,
         on_delivery: OnDelivery | None,
     ) -> Delivery:
-        """Put a record into the open batch of a partition; -1 is the sticky one.
+        """Put a record into the open batch of a partition; -1 is the sticky one. Without timestamp it is now.
 
         Raises BufferFull (wait for `room`, try again) and MessageTooLarge.
         """
         with self.lock:
             queue = topic.sticky if partition < 0 else topic.queues.get(partition) or topic.queue(partition)
             batch = queue.open
-            row = headers if type(headers) is list else _NO_HEADERS if headers is None else list(headers)
-            if batch is None or batch.append(batch.count, timestamp, key, value, row) is None:
-                batch = self._next_batch(topic, partition, key, value, row)
-                if batch.append(0, timestamp, key, value, row) is None:
+            rows = headers if type(headers) is list else NO_HEADERS if headers is None else list(headers)
+            row = None if batch is None else batch.append(batch.count, timestamp, key, value, rows)
+            if batch is None or row is None:
+                batch = self._next_batch(topic, partition, key, value, rows)
+                row = batch.append(0, timestamp, key, value, rows)
+                if row is None:
                     raise MessageTooLarge("the record does not fit into any batch")
-            index = batch.count
-            batch.count = index + 1
-            if not index & _ACCOUNT_MASK:
-                self._account(batch)
-            if on_delivery is not None:
-                batch.callbacks.append((index, timestamp, on_delivery))
-        return Delivery(batch, index, timestamp)
+            batch.count += 1
+            self.count(batch, row, on_delivery)
+        return Delivery(batch, row)
+
+    def count(self, batch: Batch, row: Any, on_delivery: OnDelivery | None) -> None:
+        """Called with the lock held for a record in the batch: for one that reports, and for every sixty-fourth."""
+        if on_delivery is not None:
+            batch.callbacks.append((row.offset, row.timestamp, on_delivery))
+        if not row.offset & ACCOUNT_MASK:
+            self._account(batch)
 
     def append_many(
-        self, topic: TopicQueues, partition: int, timestamp: int, key: bytes | None, values: Sequence[bytes | None]
-    ) -> tuple[int, list[Batch]]:
-        """As many of the values as there is room for: their number, and the batches they went into."""
-        position, end, batches = 0, len(values), []
+        self,
+        topic: TopicQueues,
+        partition: int,
+        timestamp: int | None,
+        key: bytes | None,
+        values: Sequence[bytes | None],
+    ) -> tuple[int, list[Delivery]]:
+        """As many of the values as there is room for: their number, and the last one's delivery in each batch."""
+        taken, end = 0, len(values)
+        deliveries: list[Delivery] = []
+        rest = iter(values)
+        next(rest, None)
         with self.lock:
-            while position < end:
+            while taken < end:
                 queue = topic.sticky if partition < 0 else topic.queue(partition)
                 batch = queue.open
                 if batch is None:
                     try:
-                        batch = self._next_batch(topic, partition, key, values[position], _NO_HEADERS)
+                        batch = self._next_batch(topic, partition, key, values[taken], NO_HEADERS)
                     except BufferFull:
                         break
-                append, index, before = batch.append, batch.count, position
-                while position < end and append(index, timestamp, key, values[position], _NO_HEADERS) is not None:
-                    index += 1
-                    position += 1
+                append, index, last = batch.append, batch.count, None
+                for value in chain(values[taken : taken + 1], rest):  # the first one may have met a full batch before
+                    row = append(index, timestamp, key, value, NO_HEADERS)
+                    if row is None:
+                        break
+                    index, last = index + 1, row
+                taken += index - batch.count
                 batch.count = index
-                if position > before:
-                    batches.append(batch)
+                if last is not None:
+                    deliveries.append(Delivery(batch, last))
                     self._account(batch)
-                if position < end:
+                if taken < end:
                     self._close(queue, topic)
                     self._wake()
-        return position, batches
+        return taken, deliveries
 
     def close_due(self, queue: PartitionQueue, before: float, *, at_once: bool) -> None:
         """Called by the sender with the lock held: close the open batch if it was begun before, or is hurried."""

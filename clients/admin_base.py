@@ -71,10 +71,10 @@ class AdminPart:
 
 
 def raise_first(rows: Iterable[tuple[int, str | None, str]]) -> None:
-    """From (error code, message, what it is about): the first that is an error."""
+    """From (error code, message, what it is about, which may be nothing in particular): the first that is an error."""
     for code, message, about in rows:
         if code:
-            raise kafka_error(code, f"{about}: {message}" if message else about)
+            raise kafka_error(code, ": ".join(word for word in (about, message) if word))
 
 
 def by_topic(places: Iterable[TopicPartition]) -> dict[str, list[int]]:

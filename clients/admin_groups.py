@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from clients.admin_base import AdminPart, by_topic, raise_first
 from clients.admin_types import GroupDescription, GroupListing, GroupMemberDescription
 from clients.cluster import GROUP_KEY
 from clients.committed import Membership, OffsetAndMetadata, commit_once, fetch_committed
 from clients.positions import as_offsets
+from model.errors import ErrorCode, UnsupportedVersion
 from model.ids import TopicPartition
 from protocol.codec import MalformedMessage
 from protocol.consumer_protocol import ConsumerProtocolAssignment
 from protocol.version_prefix import decode_with_version
+
+_DEAD: Final = "Dead"
 
 
 class GroupsPart(AdminPart):
@@ -35,13 +39,17 @@ class GroupsPart(AdminPart):
         return await self._until_done(attempt, "listing groups")
 
     async def describe_group(self, group: str) -> GroupDescription:
-        """State "Dead" for one that doesn't exist."""
+        """State "Dead" for one that doesn't exist. A group of either protocol (KIP-848)."""
         from protocol.k15_describe_groups import DescribeGroupsRequest
 
         async def attempt() -> GroupDescription:
             answer = await self.cluster.ask_coordinator(GROUP_KEY, group, DescribeGroupsRequest(groups=[group]))
             row = answer.groups[0]
-            if row.error_code != 69:  # GROUP_ID_NOT_FOUND
+            if row.error_code == ErrorCode.GROUP_ID_NOT_FOUND or (row.group_state or _DEAD) == _DEAD:
+                newer = await self._describe_newer(group)
+                if newer is not None:
+                    return newer
+            else:
                 self._check_group(group, row.error_code, row.error_message)
             members = tuple(
                 GroupMemberDescription(
@@ -55,7 +63,7 @@ class GroupsPart(AdminPart):
             )
             return GroupDescription(
                 group,
-                row.group_state or "Dead",
+                row.group_state or _DEAD,
                 row.protocol_type,
                 row.protocol_data,
                 await self.cluster.coordinator(GROUP_KEY, group),
@@ -63,6 +71,36 @@ class GroupsPart(AdminPart):
             )
 
         return await self._until_done(attempt, "describing a group")
+
+    async def _describe_newer(self, group: str) -> GroupDescription | None:
+        """Of the newer protocol; None when there is none of that name, or the cluster doesn't know the protocol."""
+        from protocol.k69_consumer_group_describe import ConsumerGroupDescribeRequest
+
+        request = ConsumerGroupDescribeRequest(group_ids=[group])
+        try:
+            answer = await self.cluster.ask_coordinator(GROUP_KEY, group, request)
+        except UnsupportedVersion:
+            return None
+        row = answer.groups[0]
+        if row.error_code == ErrorCode.GROUP_ID_NOT_FOUND:
+            return None
+        self._check_group(group, row.error_code, row.error_message)
+        members = tuple(
+            GroupMemberDescription(
+                each.member_id,
+                each.instance_id,
+                each.client_id,
+                each.client_host,
+                tuple(
+                    TopicPartition(topic.topic_name, number)
+                    for topic in each.assignment.topic_partitions
+                    for number in topic.partitions
+                ),
+            )
+            for each in row.members
+        )
+        coordinator = await self.cluster.coordinator(GROUP_KEY, group)
+        return GroupDescription(group, row.group_state, "consumer", row.assignor_name, coordinator, members, "consumer")
 
     async def delete_groups(self, groups: Iterable[str]) -> None:
         """Raises NonEmptyGroup, GroupIdNotFound."""

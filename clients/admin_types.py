@@ -93,7 +93,7 @@ class GroupMemberDescription(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GroupDescription:
-    """`protocol` is the assignor's name, `coordinator` a broker's id."""
+    """`protocol` is the assignor's name, `coordinator` a broker's id, `kind` classic or consumer (KIP-848)."""
 
     group: str
     state: str
@@ -101,6 +101,7 @@ class GroupDescription:
     protocol: str
     coordinator: int
     members: tuple[GroupMemberDescription, ...]
+    kind: str = "classic"
 
 
 class LogDir(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from model.errors import ConfigError
 from model.ids import TopicPartition
@@ -45,6 +45,23 @@ class Assignor(Protocol):
 
     def assign(self, partitions: Mapping[str, int], members: Sequence[Member]) -> Assignment:
         """Topic → number of partitions, and the members → what each gets. Topics that don't exist are left out."""
+        ...
+
+
+@runtime_checkable
+class TalkingAssignor(Assignor, Protocol):
+    """One whose members also tell each other things: bytes of its own travel with subscriptions and assignments."""
+
+    def user_data(self) -> bytes:
+        """What this member says when it joins: `Member.user_data` at the leader."""
+        ...
+
+    def assignment_data(self) -> bytes:
+        """At the leader, right after `assign`: what every member is told with its assignment."""
+        ...
+
+    def on_assignment(self, data: bytes) -> None:
+        """What the leader told. On the client's loop, before the listener hears of the partitions."""
         ...
 
 

@@ -24,7 +24,7 @@ from clients.errors import ClientClosed
 from clients.offsets import OffsetAndTimestamp
 from clients.positions import positions_of
 from clients.rebalance import RebalanceCall, RebalanceListener
-from clients.records import ConsumerRecord
+from clients.records import ConsumerRecord, by_partition
 from clients.subscription import NOWHERE
 from model.errors import OdradekError
 from model.ids import TopicPartition
@@ -83,10 +83,7 @@ class AsyncConsumer(ConsumerCalls):
         self, timeout_ms: float = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
         """As `poll`, by partition."""
-        batches: dict[TopicPartition, list[ConsumerRecord]] = {}
-        for record in await self.poll(timeout_ms, max_records):
-            batches.setdefault(record.topic_partition, []).append(record)
-        return batches
+        return by_partition(await self.poll(timeout_ms, max_records))
 
     async def __aiter__(self) -> AsyncIterator[ConsumerRecord]:
         """Record by record, until the consumer is closed. What was not yielded yet is not committed either."""

@@ -87,7 +87,7 @@ class Batch:
             base_sequence=-1,
             batch_size=batch_size,
         )
-        self.append: Callable[[int, int, Any, Any, Any], Any] = self.builder.append
+        self.append: Callable[[int, int | None, Any, Any, Any], Any] = self.builder.append
         self.count = 0
         self.accounted = 0  # bytes of buffer.memory
         self.callbacks: list[tuple[int, int, Callable[[Any, BaseException | None], Any]]] = []

@@ -24,6 +24,10 @@ from protocol.k03_metadata import MetadataRequest, MetadataRequestTopic
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_REFUSED: Final = frozenset(
+    {ErrorCode.SASL_AUTHENTICATION_FAILED, ErrorCode.UNSUPPORTED_SASL_MECHANISM, ErrorCode.ILLEGAL_SASL_STATE}
+)
+_LET_IN_AGAIN_S: Final = 1.0  # a client that was refused knocks so often: passwords are changed while it runs
 GROUP_KEY: Final = 0
 TRANSACTION_KEY: Final = 1
 _BATCHED_COORDINATORS: Final = 4
@@ -43,6 +47,7 @@ class ClusterClient:
         self.topics: set[str] = set()
         self.follows_all = False
         self.on_metadata: list[Callable[[], None]] = []
+        self.on_refused: list[Callable[[KafkaError], None]] = []
         self.features: dict[str, int] = {}
         self.last_failure = ""
         self._may_create_topics = may_create_topics
@@ -67,7 +72,10 @@ class ClusterClient:
     # -- metadata --------------------------------------------------------------------------------------------------
 
     def want_refresh(self) -> asyncio.Future[None]:
-        """Ask for metadata soon; the future is done when an answer to a request made after now is in."""
+        """Ask for metadata soon; the future is done when an answer to a request made after now is in.
+
+        It fails when the cluster does not let us in, and it is for `on_refused` to tell those who wait for nothing.
+        """
         if self._updater is None:
             self._updater = asyncio.ensure_future(self._keep_fresh())
         if self._next_round is None:
@@ -97,16 +105,26 @@ class ClusterClient:
             await asyncio.sleep(max(0.0, last + least_s - self.loop.time()))
             self._wanted.clear()
             round_, self._next_round = self._next_round, None
-            await self._ask_for_metadata()
+            refusal = await self._ask_for_metadata()
             last = self.loop.time()
+            if refusal is not None:
+                if round_ is not None and not round_.done():
+                    round_.set_exception(refusal)
+                    round_.exception()  # perhaps nobody waits
+                for tell in list(self.on_refused):
+                    tell(refusal)
+                self.loop.call_later(_LET_IN_AGAIN_S, self.want_refresh)
+                continue
             if round_ is not None and not round_.done():
                 round_.set_result(None)
             for heard in list(self.on_metadata):
                 heard()
 
-    async def _ask_for_metadata(self) -> None:
+    async def _ask_for_metadata(self) -> KafkaError | None:
+        """Until somebody answers; what refuses us, when that is all that can be had."""
         backoff = self.backoff()
         while True:
+            refusal: KafkaError | None = None
             for address in self._addresses():
                 names = None if self.follows_all else sorted(self.topics)
                 request = MetadataRequest(
@@ -119,11 +137,15 @@ class ClusterClient:
                 except KafkaError as error:
                     self.last_failure = str(error)
                     log.debug("no metadata from %s: %s", address, error)
+                    if error.code in _REFUSED:
+                        refusal = error
                     continue
                 if answer.brokers:
                     self.features = connection.features
                     self.metadata.take(answer, is_full=self.follows_all)
-                    return
+                    return None
+            if refusal is not None:
+                return refusal
             await asyncio.sleep(backoff.next_s())
 
     def _addresses(self) -> list[Address]:

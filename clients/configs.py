@@ -46,6 +46,10 @@ COMMON_ROWS: tuple[Row, ...] = (
     ("ssl.key.location", "string", "", "", "acts", "Its key (PEM)."),
     ("ssl.endpoint.identification.algorithm", "string", "https", "https|none|", "acts",
      "none: don't compare the host's name."),
+    ("zmq.curve.server.key", "string", "", "", "acts",
+     "The public key of zmq:// gateways that encrypt (CURVE), 40 characters of Z85."),
+    ("zmq.curve.secret.key", "password", "", "", "acts",
+     "The client's own secret key, where gateways know their clients; else a new one for each connection."),
 )
 # fmt: on
 
@@ -137,7 +141,8 @@ def _unknown(name: str, known: list[str]) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, known, 1)
-    return f"unknown config {name}" + (f", did you mean {near[0]}?" if near else "")
+    guess = f", did you mean {near[0]}?" if near else ";"
+    return f"unknown config {name}{guess} docs/client_configs.md lists them all"
 
 
 Serializer = Callable[[Any], bytes | None]

@@ -7,13 +7,14 @@ that waits for records must not hold up a commit. Everything here runs on the cl
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Final, Literal, TypeAlias
 
 from clients.addresses import Address
 from clients.backoff import Backoff
 from clients.configs import ClientConfig
 from clients.connection import Connection
-from clients.errors import ClientClosed, Disconnected
+from clients.errors import CertificateRefused, ClientClosed, Disconnected
 from clients.security import Security
 from model.errors import OdradekError
 
@@ -93,6 +94,9 @@ class Connections:
                     raise
         except TimeoutError:
             raise self._failed(address, "no answer in time") from None
+        except ssl.SSLCertVerificationError as error:
+            self._failed(address, error.verify_message)
+            raise CertificateRefused(f"{address}: {error.verify_message} (ssl.ca.location)") from None
         except OSError as error:
             raise self._failed(address, error.strerror or str(error)) from None
         except OdradekError as error:
@@ -109,7 +113,7 @@ class Connections:
         if address.is_zmq:
             from clients.zmq_connection import open_zmq
 
-            return await open_zmq(address, name, timeout_s)
+            return await open_zmq(address, name, timeout_s, self._security.curve())
         from clients.tcp_connection import open_tcp
 
         return await open_tcp(

@@ -25,7 +25,7 @@ from clients.errors import ClientClosed
 from clients.offsets import OffsetAndTimestamp
 from clients.positions import positions_of
 from clients.rebalance import RebalanceCall, RebalanceListener
-from clients.records import ConsumerRecord
+from clients.records import ConsumerRecord, by_partition
 from clients.subscription import NOWHERE
 from model.errors import OdradekError
 from model.ids import TopicPartition
@@ -102,10 +102,7 @@ class Consumer(ConsumerCalls):
         self, timeout_ms: float = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
         """As `poll`, by partition."""
-        batches: dict[TopicPartition, list[ConsumerRecord]] = {}
-        for record in self.poll(timeout_ms, max_records):
-            batches.setdefault(record.topic_partition, []).append(record)
-        return batches
+        return by_partition(self.poll(timeout_ms, max_records))
 
     def __iter__(self) -> Iterator[ConsumerRecord]:
         """Record by record, until the consumer is closed. What was not yielded yet is not committed either."""

@@ -35,7 +35,7 @@ CONSUMER_ROWS: Final[tuple[Row, ...]] = (
     ("fetch.max.wait.ms", "int", "500", "0..", "acts", "But no longer than this."),
     ("fetch.max.bytes", "int", "52428800", "0..", "acts", "Most bytes of one answer."),
     ("max.partition.fetch.bytes", "int", "1048576", "0..", "acts",
-     "Most bytes of one partition in it; as much is fetched ahead."),
+     "Most bytes of one partition in it; four times as much is fetched ahead."),
     ("check.crcs", "boolean", "true", "", "acts", "Check every batch's checksum."),
     ("allow.auto.create.topics", "boolean", "true", "", "acts", "Subscribing to a topic may create it."),
     ("exclude.internal.topics", "boolean", "true", "", "acts", "A pattern does not match the cluster's own topics."),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -15,34 +14,30 @@ from typing import Any
 
 from clients.cluster import ClusterClient
 from clients.commits import Commits
-from clients.committed import (
-    OffsetAndMetadata,
-)
+from clients.committed import OffsetAndMetadata
 from clients.configs import ClientConfig
 from clients.errors import ClientClosed, IllegalUse, WokenUp
 from clients.fetched import Decoding
 from clients.fetcher import Fetcher
 from clients.group_metadata import GroupMetadata
-from clients.membership import GroupMembership
 from clients.offsets import OffsetAndTimestamp, list_offsets
 from clients.position_finder import PositionFinder
 from clients.positions import lag_of
-from clients.rebalance import RebalanceCall, RebalanceListener
+from clients.rebalance import RebalanceCall
 from clients.records import ConsumerRecord
-from clients.subscription import PartitionState, Subscription
+from clients.subscribing_core import SubscribingCore
+from clients.subscription import PartitionState
 from model.ids import TopicPartition
 
 log = logging.getLogger(__name__)
 
 
-class ConsumerCore:
+class ConsumerCore(SubscribingCore):
     """`notify` is called, on the loop, when a waiting poll should look again."""
 
     def __init__(self, config: ClientConfig, notify: Callable[[], None]) -> None:
-        self.config = config
-        self.cluster = ClusterClient(config, may_create_topics=config.get_bool("allow.auto.create.topics"))
-        self.subscription = Subscription()
-        self.notify = notify
+        cluster = ClusterClient(config, may_create_topics=config.get_bool("allow.auto.create.topics"))
+        super().__init__(config, cluster, notify)
         self.is_committed_only = config.get_str("isolation.level") == "read_committed"
         self.fetcher = Fetcher(
             self.cluster,
@@ -57,21 +52,11 @@ class ConsumerCore:
             on_error=self.fail,
             on_lost_position=lambda: self.finder.find(),
         )
-        self.cluster.on_metadata.append(self._on_metadata)
-        self.group: GroupMembership | None = None
-        self.listener = RebalanceListener()
-        self.calls: deque[RebalanceCall] = deque()
-        self.errors: deque[BaseException] = deque()
         self.max_poll_records = config.get_int("max.poll.records")
         self.timeout_s = config.seconds("default.api.timeout.ms")
-        self.is_closed = self.is_polling = False
-        self.pattern: re.Pattern[str] | None = None
+        self.is_closed = False
         self.records_taken = 0
         self.unread: deque[ConsumerRecord] = deque()  # polled by an iteration and not yielded yet
-        self._names: list[str] = []
-        self._is_manual = False
-        self._counts: dict[str, int] = {}
-        self._last_poll = time.monotonic()
         self.finder = PositionFinder(self)
         self.commits = Commits(self)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -157,12 +142,6 @@ class ConsumerCore:
         self.subscription.assign(wanted)
         self.soon(lambda: self.begin_reading(wanted))
 
-    def check_may_subscribe(self) -> None:
-        if self._is_manual:
-            raise IllegalUse("this consumer assigned itself partitions: unsubscribe before it subscribes")
-        if not self.config.get_str("group.id"):
-            raise IllegalUse("subscribing needs a group.id; without a group use assign")
-
     def soon(self, work: Callable[[], object]) -> None:
         """On the loop, from any thread."""
         try:
@@ -174,88 +153,13 @@ class ConsumerCore:
         self.errors.append(WokenUp("poll was woken up"))
         self.soon(self.notify)
 
-    # -- subscribing: on the loop ----------------------------------------------------------------------------------
-
-    async def subscribe(
-        self, names: Iterable[str], pattern: re.Pattern[str] | None, listener: RebalanceListener | None
-    ) -> None:
-        self.listener = listener or RebalanceListener()
-        self._names, self.pattern = list(names), pattern
-        self.cluster.follows_all = pattern is not None
-        self.cluster.topics |= set(self._names)
-        self._counts = self._topic_counts()
-        if self.group is not None:
-            self.group.rejoin("the subscription changed")
-            return
-        self.group = self._make_member()
-        self.cluster.want_refresh()
-        self.group.start()
-
-    async def unsubscribe(self) -> None:
-        """Leave the group, forget every partition."""
-        if self.group is not None:
-            await self.group.leave()
-            self.group = None
-        self._names, self.pattern, self._is_manual = [], None, False
-        self.cluster.follows_all = False
-        for call in self.calls:
-            call.finish()
-        self.calls.clear()
-        self.subscription.assign(())
-
-    def _make_member(self) -> GroupMembership:
-        if self.config.get_str("group.protocol") == "consumer":
-            from clients.consumer_group_member import ConsumerGroupMember
-
-            return ConsumerGroupMember(self.cluster, self)
-        from clients.group_member import ClassicMember
-
-        return ClassicMember(self.cluster, self)
+    # -- on the loop -------------------------------------------------------------------------------------------------
 
     def begin_reading(self, places: Iterable[TopicPartition]) -> None:
         """Find positions for what was assigned; the fetching follows from that."""
         self.cluster.follow({place.topic for place in places})
         self.finder.find()
         self.fetcher.pump()
-
-    def _topic_counts(self) -> dict[str, int]:
-        views = self.cluster.metadata.topics
-        return {name: len(views[name].partitions) for name in self.topics() if name in views}
-
-    def _on_metadata(self) -> None:
-        if self.group is None:
-            return
-        before, self._counts = self._counts, self._topic_counts()
-        if before == self._counts or not self.group.is_member:
-            return
-        if self.group.is_leader or (self.pattern is not None and before.keys() != self._counts.keys()):
-            self.group.rejoin("topics changed")
-
-    # -- what the membership needs (MembershipHost) ----------------------------------------------------------------
-
-    def topics(self) -> list[str]:
-        if self.pattern is None:
-            return self._names
-        hides_internal = self.config.get_bool("exclude.internal.topics")
-        return [
-            name
-            for name, view in self.cluster.metadata.topics.items()
-            if self.pattern.fullmatch(name) and not (view.is_internal and hides_internal)
-        ]
-
-    def owned(self) -> list[TopicPartition]:
-        return list(self.subscription.assigned)
-
-    def queue(self, call: RebalanceCall) -> None:
-        self.calls.append(call)
-        self.notify()
-
-    def idle_s(self, now: float) -> float:
-        return 0.0 if self.is_polling else now - self._last_poll
-
-    def fail(self, error: BaseException) -> None:
-        self.errors.append(error)
-        self.notify()
 
     # -- the rest -------------------------------------------------------------------------------------------------
 

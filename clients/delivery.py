@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from clients.batch import Batch
 
@@ -19,18 +21,15 @@ class RecordMetadata(NamedTuple):
     timestamp: int
 
 
-class Delivery:
+class Delivery(Struct, frozen=True, eq=False, gc=False):
     """A record under way: wait with `result()` in a thread, with `await` on a loop, or not at all.
 
-    Thread-safe. Looking at `result` sends a batch that still lingers.
+    Thread-safe. Looking at `result` sends a batch that still lingers. A struct, and none of the garbage collector's
+    business, because there may be one for each of a million records; its batch forgets the callbacks when it is done.
     """
 
-    __slots__ = ("_batch", "_index", "_timestamp")
-
-    def __init__(self, batch: Batch, index: int, timestamp: int) -> None:
-        self._batch = batch
-        self._index = index
-        self._timestamp = timestamp
+    _batch: Batch
+    _row: Any  # the codec's word on the record: `offset` within the batch, `timestamp`
 
     @property
     def topic(self) -> str:
@@ -49,7 +48,7 @@ class Delivery:
         batch = self._batch
         if not batch.is_done and not batch.wait(timeout_s):
             raise TimeoutError(f"not acknowledged within {timeout_s} s (it may be later)")
-        return batch.outcome(self._index, self._timestamp)
+        return batch.outcome(self._row.offset, self._row.timestamp)
 
     def exception(self, timeout_s: float | None = None) -> BaseException | None:
         """What the delivery failed with; None when it worked."""
@@ -83,7 +82,7 @@ class Delivery:
             if self._batch.call_when_done(tell):
                 self._batch.hurry()
                 yield from future.__await__()
-        return self._batch.outcome(self._index, self._timestamp)
+        return self._batch.outcome(self._row.offset, self._row.timestamp)
 
     def __repr__(self) -> str:
         state = "under way" if not self.done() else "failed" if self._batch.error is not None else "delivered"

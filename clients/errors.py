@@ -3,6 +3,7 @@
 OdradekError
 ├── KafkaError (model/errors.py)    the broker said so
 │   ├── Disconnected                no answer: the connection could not be made, or ended
+│   ├── CertificateRefused          TLS: the broker is not who it should be
 │   └── DeliveryTimedOut            `delivery.timeout.ms` is over; the record may or may not have been written
 ├── BufferFull                      `buffer.memory` is used up, and stayed so for `max.block.ms`
 ├── ClientClosed                    the client was closed, before or meanwhile
@@ -14,6 +15,7 @@ OdradekError
 
 from __future__ import annotations
 
+from model.coordinator_errors import SaslAuthenticationFailed
 from model.errors import ErrorCode, KafkaError, OdradekError, RequestTimedOut
 
 
@@ -21,6 +23,10 @@ class Disconnected(KafkaError):
     """Try again, perhaps with another broker; whether the request was carried out is open."""
 
     code = ErrorCode.NETWORK_EXCEPTION
+
+
+class CertificateRefused(SaslAuthenticationFailed):
+    """The broker's certificate is not one that `ssl.ca.location` vouches for, or names another host."""
 
 
 class DeliveryTimedOut(RequestTimedOut):

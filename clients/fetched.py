@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import dropwhile, islice, repeat
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from clients.records import ConsumerRecord, DeserializedRecord, Source
 from model.errors import CorruptMessage, OdradekError, UnsupportedForMessageFormat
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from clients.configs import Deserializer
     from protocol.k01_fetch import AbortedTransaction
 
-_new: Final[Any] = tuple.__new__
 
 
 class Decoding:
@@ -112,8 +110,6 @@ class Chunk:
         return taken, False
 
     def _open(self) -> Iterator[tuple[BatchHeader, Iterator[ConsumerRecord]]]:
-        from aiokafka.record.default_records import DefaultRecordBatch
-
         buffer, decoding = self._buffer, self._decoding
         position, end = 0, len(buffer)
         topic, partition = self._place
@@ -127,18 +123,12 @@ class Chunk:
             if decoding.checks_crcs:
                 check_crc(buffer, header)
             if header.next_offset > self.position and self._is_wanted(header):
-                batch: Any = DefaultRecordBatch(buffer[position:following])
+                batch = bytes(buffer[position:following])  # a record that is kept must not keep the whole answer
+                source = Source(topic, partition, batch, header, decoding.deserialize_key, decoding.deserialize_value)
+                views = source.views(decoding.record_class)
                 if header.base_offset < self.position:
-                    batch = dropwhile(partial(_is_before, self.position), batch)
-                source = Source(
-                    topic,
-                    partition,
-                    header.leader_epoch,
-                    header.timestamp_type,
-                    decoding.deserialize_key,
-                    decoding.deserialize_value,
-                )
-                yield header, map(_new, repeat(decoding.record_class), zip(batch, repeat(source)))
+                    views = [view for view in views if view.offset >= self.position]
+                yield header, iter(views)
             else:
                 self.position = max(self.position, header.next_offset)
             position = following
@@ -167,10 +157,6 @@ def last_header_of(buffer: Buffer) -> BatchHeader | None:
             break
         last, position = position, following
     return None if last < 0 else parse_header(buffer, last)
-
-
-def _is_before(start: int, record: Any) -> bool:
-    return bool(record.offset < start)
 
 
 def _as_corrupt(place: tuple[str, int], error: Exception) -> Exception:

@@ -1,7 +1,7 @@
 """Fetches ahead: one request under way to every broker that leads something wanted, on a lane of its own.
 
-A partition is asked for while less than `max.partition.fetch.bytes` of it wait to be taken, so that the next answer is
-under way while the caller works through the last one.
+A partition is asked for while less than four times `max.partition.fetch.bytes` of it wait to be taken, so that the
+next answers are under way while the caller works through the last ones.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _TOPIC_IDS_FROM: Final = 13
 _MOST_BUFFERED: Final = 64 * 1024 * 1024
+_ANSWERS_AHEAD: Final = 4  # of max.partition.fetch.bytes: what waits is given back by whole answers only
 _MOVED: Final = frozenset(
     {
         ErrorCode.NOT_LEADER_OR_FOLLOWER,
@@ -99,7 +100,7 @@ class Fetcher:
         for state in states:
             if state.fetch_offset < 0 or state.is_paused or state.is_fetching or room <= 0:
                 continue
-            if state.buffered >= max(1, self._partition_bytes):
+            if state.buffered >= max(1, _ANSWERS_AHEAD * self._partition_bytes):
                 continue
             if state.blocked_until > now:
                 wake_at = min(wake_at or state.blocked_until, state.blocked_until)

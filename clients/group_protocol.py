@@ -50,8 +50,12 @@ class MemberProtocol:
             generation_id=generation,
             rack_id=self._rack,
         )
-        encoded = encode_with_version(subscription, _SUBSCRIPTION_VERSION)
-        return [JoinGroupRequestProtocol(name=each.name, metadata=encoded) for each in self._assignors]
+        offers = []
+        for each in self._assignors:
+            subscription.user_data = each.user_data() if isinstance(each, assignors.TalkingAssignor) else None
+            encoded = encode_with_version(subscription, _SUBSCRIPTION_VERSION)
+            offers.append(JoinGroupRequestProtocol(name=each.name, metadata=encoded))
+        return offers
 
     async def deal_out(self, name: str, rows: list[JoinGroupResponseMember]) -> dict[str, bytes]:
         """As the group's leader: every member's assignment, encoded."""
@@ -76,19 +80,25 @@ class MemberProtocol:
         views = self._cluster.metadata.topics
         partitions = {topic: len(views[topic].partitions) for topic in topics if topic in views}
         assignor = next(each for each in self._assignors if each.name == name)
-        return {member_id: _encode(places) for member_id, places in assignor.assign(partitions, members).items()}
+        dealt = assignor.assign(partitions, members)
+        news = assignor.assignment_data() if isinstance(assignor, assignors.TalkingAssignor) else None
+        return {member_id: _encode(places, news) for member_id, places in dealt.items()}
 
     def read(self, assignment: Buffer) -> list[TopicPartition]:
         """What we were given; an empty message means nothing."""
         if not len(assignment):
             return []
         said = decode_with_version(ConsumerProtocolAssignment, assignment)
+        for each in self._assignors:
+            if isinstance(each, assignors.TalkingAssignor) and said.user_data is not None:
+                each.on_assignment(bytes(said.user_data))
         return [TopicPartition(row.topic, number) for row in said.assigned_partitions for number in row.partitions]
 
 
-def _encode(places: list[TopicPartition]) -> bytes:
+def _encode(places: list[TopicPartition], user_data: bytes | None) -> bytes:
     topics: dict[str, list[int]] = {}
     for topic, partition in places:
         topics.setdefault(topic, []).append(partition)
     rows = [AssignedTopic(topic=topic, partitions=numbers) for topic, numbers in topics.items()]
-    return encode_with_version(ConsumerProtocolAssignment(assigned_partitions=rows), _ASSIGNMENT_VERSION)
+    assignment = ConsumerProtocolAssignment(assigned_partitions=rows, user_data=user_data)
+    return encode_with_version(assignment, _ASSIGNMENT_VERSION)

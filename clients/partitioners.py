@@ -62,6 +62,8 @@ NAMED: Final[dict[str, Callable[[], Partitioner]]] = {
     "round_robin": round_robin,
     "random": at_random,
 }
+STICKING: Final = ("murmur2_random", "sticky")
+"""Those that give records without key to the sticky partition."""
 
 
 def make(given: Any) -> Partitioner:

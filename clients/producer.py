@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
-from clients.accumulator import Headers, OnDelivery
+from clients.accumulator import ACCOUNT_MASK, NO_HEADERS, Headers, OnDelivery
 from clients.background import BackgroundLoop
+from clients.column_sender import Columns, append_columns
 from clients.configs import Given
 from clients.delivery import Delivery
 from clients.errors import BufferFull
@@ -42,6 +43,10 @@ class Producer(SyncTransactions):
             self._background.close()
             raise
         self._append = self._core.append
+        self._quick = self._core.quick_topics()
+        self._partitioner = self._core.partitioner
+        self._sticks = self._core.sticks
+        self._acquire, self._release = self._core.accumulator.lock.acquire, self._core.accumulator.lock.release
 
     def send(
         self,
@@ -58,6 +63,31 @@ class Producer(SyncTransactions):
         Blocks for at most `max.block.ms`: while the topic isn't known, or `buffer.memory` is used up. Then it raises
         UnknownTopicOrPartition or BufferFull. `on_delivery(metadata, error)` is called on the producer's own thread.
         """
+        queues = self._quick.get(topic)
+        if queues is not None:
+            # What nearly every record needs, in one call: its partition has a batch that is open and has room.
+            if partition is None:
+                if key is not None or not self._sticks:
+                    partition = self._partitioner(topic, key, value, queues.partitions)
+                    queue = queues.sticky if partition < 0 else queues.queues.get(partition)
+                else:
+                    queue = queues.sticky
+            else:
+                queue = queues.queues.get(partition)
+            if queue is not None and (headers is None or type(headers) is list):
+                self._acquire()
+                try:
+                    batch = queue.open
+                    if batch is not None:
+                        index = batch.count
+                        row = batch.append(index, timestamp_ms, key, value, headers or NO_HEADERS)
+                        if row is not None:
+                            batch.count = index + 1
+                            if on_delivery is not None or not index & ACCOUNT_MASK:
+                                self._core.accumulator.count(batch, row, on_delivery)
+                            return Delivery(batch, row)
+                finally:
+                    self._release()
         try:
             return self._append(topic, value, key, partition, timestamp_ms, headers, on_delivery)
         except NotYet as wait:
@@ -85,21 +115,49 @@ class Producer(SyncTransactions):
         are done, all are.
         """
         rest: Sequence[bytes | None] = values if isinstance(values, (list, tuple)) else list(values)
-        now = time.time_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
+        timestamp = time.time_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
         deliveries: list[Delivery] = []
         deadline = time.monotonic() + self._max_block_s
         while rest:
             try:
-                taken, batches = self._core.append_many(topic, rest, key, partition, now)
+                taken, part = self._core.append_many(topic, rest, key, partition, timestamp)
             except NotYet as wait:
                 self._wait(wait, deadline)
                 continue
-            deliveries += [Delivery(batch, batch.count - 1, now) for batch in batches]
+            deliveries += part
             if taken == len(rest):
                 break
             rest = rest[taken:]
             self._wait(NotYet(None), deadline := time.monotonic() + self._max_block_s)
         return deliveries
+
+    def send_columns(
+        self,
+        topic: str,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps_ms: Sequence[int],
+        *,
+        headers: Sequence[Headers] | None = None,
+        partition: int | None = None,
+    ) -> Delivery | None:
+        """Many records at once, as bytes (no serializer, no interceptor), each with its own key and timestamp.
+
+        Returns the last record's Delivery; `flush` and the count of errors in `metrics` tell of the others.
+        """
+        self._core.check()
+        count = len(self.partitions_for(topic).partitions)
+        partitions: Sequence[int]
+        if partition is not None:
+            partitions = [partition] * len(keys)
+        else:
+            choose = self._core.partitioner
+            partitions = [choose(topic, key, value, count) for key, value in zip(keys, values, strict=True)]
+        columns = Columns(partitions, keys, values, timestamps_ms, headers)
+        deadline = time.monotonic() + self._max_block_s
+        while not append_columns(self._core.accumulator, self._core.topics[topic], columns):
+            self._wait(NotYet(None), deadline)
+        return columns.last
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything sent so far is acknowledged or failed; False when the time is up before."""

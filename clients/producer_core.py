@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from clients import partitioners
@@ -52,6 +51,7 @@ class ProducerCore(TransactionalCore):
         self.serialize_key = config.get_object("key.serializer")
         self.serialize_value = config.get_object("value.serializer")
         self.partitioner = partitioners.make(config.get_object("partitioner") or config.get_str("partitioner"))
+        self.sticks = not config.get_object("partitioner") and config.get_str("partitioner") in partitioners.STICKING
         self.interceptors = Interceptors(config.get_object("interceptors"))
         self.is_closed = False
         self.topics: dict[str, TopicQueues] = self.accumulator.topics
@@ -64,6 +64,16 @@ class ProducerCore(TransactionalCore):
         return (
             IdempotentIdentity(self.cluster) if self.config.get_bool("enable.idempotence") else Identity(self.cluster)
         )
+
+    def quick_topics(self) -> Mapping[str, TopicQueues]:
+        """The topics whose open batches a record may go into as it is; none where there is more to do about each."""
+        is_plain = (
+            self.serialize_key is None
+            and self.serialize_value is None
+            and not self.interceptors.are_there
+            and not self.is_transactional
+        )
+        return self.topics if is_plain else {}
 
     def append(
         self,
@@ -95,8 +105,6 @@ class ProducerCore(TransactionalCore):
             raise NotYet(topic, partition)
         if self.is_closed or self.sender.failure is not None or self.is_transactional:
             self.check()
-        if timestamp_ms is None:
-            timestamp_ms = time.time_ns() // 1_000_000
         try:
             return self.accumulator.append(queues, partition, timestamp_ms, key, value, headers, on_delivery)
         except BufferFull as error:
@@ -104,8 +112,8 @@ class ProducerCore(TransactionalCore):
 
     def append_many(
         self, topic: str, values: Sequence[Any], key: Any, partition: int | None, timestamp_ms: int | None
-    ) -> tuple[int, list[Any]]:
-        """As many as there is room for. Raises NotYet when the topic isn't known yet."""
+    ) -> tuple[int, list[Delivery]]:
+        """As many as there is room for, and the last delivery of each batch. Raises NotYet for an unknown topic."""
         queues = self.topics.get(topic)
         if queues is None:
             raise NotYet(topic)
@@ -114,8 +122,6 @@ class ProducerCore(TransactionalCore):
             partition = self.partitioner(topic, key, None, queues.partitions)
         if partition >= queues.partitions:
             raise NotYet(topic, partition)
-        if timestamp_ms is None:
-            timestamp_ms = time.time_ns() // 1_000_000
         return self.accumulator.append_many(queues, partition, timestamp_ms, key, values)
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""TLS and SASL for connections to clusters that ask for them; our own brokers don't."""
+"""TLS and SASL for connections to clusters that ask for them (our own brokers don't), CURVE for ZeroMQ gateways."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from model.errors import ConfigError, kafka_error
 
 if TYPE_CHECKING:
     from clients.connection import Connection
+    from transport.curve import ClientKeys
 
 
 class Security:
-    """Raises ConfigError for certificates that can't be read."""
+    """Raises ConfigError for certificates that can't be read, and for what are no keys."""
 
     def __init__(self, config: ClientConfig) -> None:
         protocol = config.get_str("security.protocol")
@@ -23,10 +24,16 @@ class Security:
         if self._is_sasl and not self._user:
             raise ConfigError(f"sasl.username is missing: security.protocol={protocol} needs one")
         self._tls = _tls(config) if protocol.endswith("SSL") else None
+        keys = config.get_str("zmq.curve.server.key"), config.get_str("zmq.curve.secret.key")
+        self._curve = _curve(*keys) if any(keys) else None
 
     def tls(self) -> ssl.SSLContext | None:
         """None: plain text."""
         return self._tls
+
+    def curve(self) -> ClientKeys | None:
+        """None: plain text."""
+        return self._curve
 
     async def authenticate(self, connection: Connection) -> None:
         """Prove who we are. Raises SaslAuthenticationFailed or UnsupportedSaslMechanism."""
@@ -54,6 +61,12 @@ async def _exchange(connection: Connection, token: bytes) -> bytes:
     if answer.error_code:
         raise kafka_error(answer.error_code, answer.error_message or "")
     return bytes(answer.auth_bytes)
+
+
+def _curve(server: str, secret: str) -> ClientKeys | None:
+    from transport.curve import client_keys
+
+    return client_keys(server, secret)
 
 
 def _tls(config: ClientConfig) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ from clients.connection import Connection
 from protocol.codec import Buffer
 
 if TYPE_CHECKING:
+    from transport.curve import ClientKeys
     from transport.dealer import Dealer
 
 _LENGTH_PREFIX: Final = 4
@@ -30,12 +31,14 @@ class ZmqConnection(Connection):
         self._take(frame)
 
 
-async def open_zmq(address: Address, client_id: str, request_timeout_s: float) -> ZmqConnection:
+async def open_zmq(
+    address: Address, client_id: str, request_timeout_s: float, keys: ClientKeys | None = None
+) -> ZmqConnection:
     """Connected, not greeted. Raises OSError."""
     from transport.dealer import Dealer
 
     connection = ZmqConnection(address, client_id, request_timeout_s)
-    connection.dealer = dealer = Dealer(address.endpoint, connection.on_response, connection.close)
+    connection.dealer = dealer = Dealer(address.endpoint, connection.on_response, connection.close, keys)
     try:
         await dealer.connect()
     except BaseException:

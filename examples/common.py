@@ -43,8 +43,8 @@ class Brokers:
 
 @contextmanager
 def brokers_of(arguments: Sequence[str]) -> Iterator[Brokers]:
-    """Those at the address given as first argument, or a cluster of three for this run."""
-    if arguments:
+    """Those at the address given as first argument, or (none, or an empty one) a cluster of three for this run."""
+    if arguments and arguments[0]:
         yield Brokers(arguments[0], None)
         return
     with Cluster(brokers=3, configs={"default.replication.factor": "3"}) as cluster:

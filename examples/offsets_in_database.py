@@ -6,7 +6,7 @@ worker is killed again and again in the middle, so is a broker, and the sums are
 
     python examples/offsets_in_database.py                                        brokers of its own, SQLite
     python examples/offsets_in_database.py localhost:9092
-    python examples/offsets_in_database.py localhost:9092 postgresql://user@host/db    needs psycopg
+    python examples/offsets_in_database.py '' postgresql://user@host/db           PostgreSQL, needs psycopg
 """
 
 from __future__ import annotations
@@ -37,22 +37,26 @@ class Database:
         if self._is_postgres:
             import psycopg
 
-            self._connection: Any = psycopg.connect(where)
+            self._connection: Any = psycopg.connect(where, autocommit=True)
         else:
             self._connection = sqlite3.connect(where, timeout=30)
-        with self._connection:
+        with self._transaction():
             self._run("CREATE TABLE IF NOT EXISTS sums (account TEXT PRIMARY KEY, cents BIGINT NOT NULL)")
             self._run(
                 "CREATE TABLE IF NOT EXISTS offsets (topic TEXT, part INT, next BIGINT NOT NULL, "
                 "PRIMARY KEY (topic, part))"
             )
 
+    def _transaction(self) -> Any:
+        """A `with` block that commits, or rolls back when it raises; psycopg's connection would close with it."""
+        return self._connection.transaction() if self._is_postgres else self._connection
+
     def _run(self, statement: str, *values: Any) -> Any:
         return self._connection.execute(statement.replace("?", "%s") if self._is_postgres else statement, values)
 
     def store(self, place: TopicPartition, payments: Sequence[dict[str, Any]], next_offset: int) -> None:
         """Results and offset: both or neither."""
-        with self._connection:
+        with self._transaction():
             for payment in payments:
                 self._run(
                     "INSERT INTO sums VALUES (?, ?) ON CONFLICT (account) "
@@ -65,18 +69,18 @@ class Database:
             )  # fmt: skip
 
     def next_offset(self, place: TopicPartition) -> int:
-        with self._connection:
+        with self._transaction():
             row = self._run(
                 "SELECT next FROM offsets WHERE topic = ? AND part = ?", place.topic, place.partition
             ).fetchone()
         return row[0] if row else 0
 
     def done(self, topic: str) -> int:
-        with self._connection:
+        with self._transaction():
             return int(self._run("SELECT COALESCE(SUM(next), 0) FROM offsets WHERE topic = ?", topic).fetchone()[0])
 
     def sums(self, prefix: str) -> dict[str, int]:
-        with self._connection:
+        with self._transaction():
             return dict(self._run("SELECT account, cents FROM sums WHERE account LIKE ?", f"{prefix}%").fetchall())
 
 

@@ -12,6 +12,7 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from transport.client_connection import Buffer
+from transport.curve import ClientKeys, arm_client
 from transport.zmq_reader import ZmqReader
 
 _ZERO_COPY_BYTES: Final = 64 * 1024
@@ -26,12 +27,25 @@ _LOST: Final = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
+_REFUSALS: Final[dict[int, str]] = {
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it refuses this client's key (zmq.curve.secret.key)",
+    **dict.fromkeys(
+        (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_DISCONNECTED),
+        "it ends the handshake; has one side CURVE and the other not, or the wrong key (zmq.curve.server.key)?",
+    ),
+}
 
 
 class Dealer:
     """`on_response(frame)` for each answer, `on_closed(why)` once at the end; both on the running loop."""
 
-    def __init__(self, endpoint: str, on_response: Callable[[Buffer], None], on_closed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        on_response: Callable[[Buffer], None],
+        on_closed: Callable[[str], None],
+        keys: ClientKeys | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self._on_response, self._on_closed = on_response, on_closed
         self._loop = asyncio.get_running_loop()
@@ -50,6 +64,8 @@ class Dealer:
             self._socket.set(option, value)
         if endpoint.startswith("tcp://["):
             self._socket.set(zmq.IPV6, 1)
+        if keys is not None:
+            arm_client(self._socket, keys)
         self._monitor = self._socket.get_monitor_socket(_LOST | zmq.EVENT_HANDSHAKE_SUCCEEDED)
         self._reader = ZmqReader(self._socket, self._receive, self._loop)
         self._monitor_reader = ZmqReader(self._monitor, self._hear, self._loop)
@@ -108,7 +124,7 @@ class Dealer:
             if not self._connected.done():
                 self._connected.set_result(None)
         elif not self._connected.done():
-            self._connected.set_exception(ConnectionRefusedError(0, "nobody answers there"))
+            self._connected.set_exception(ConnectionRefusedError(0, _REFUSALS.get(event, "nobody answers there")))
         else:
             self._lost("the broker is gone")
         return 1

@@ -6,6 +6,7 @@ from typing import Final
 import zmq
 
 from model.errors import ConfigError
+from transport.curve import ServerKeys, arm_server
 
 _MAX_PATH_BYTES: Final = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 _MAX_MESSAGE_BYTES: Final = 1024 * 1024 * 1024
@@ -70,15 +71,20 @@ def push_socket(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, max_me
 
 
 def router_socket(
-    context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, max_message_bytes: int
+    context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, max_message_bytes: int, keys: ServerKeys | None = None
 ) -> "zmq.Socket[bytes]":
-    """Bound, for clients we don't trust. Raises ConfigError (one line) when the endpoint can't be bound."""
+    """Bound, for clients we don't trust; with `keys` it speaks CURVE only.
+
+    Raises ConfigError (one line) when the endpoint can't be bound.
+    """
     socket = context.socket(zmq.ROUTER)
     socket.set(zmq.LINGER, 0)
     socket.set(zmq.ROUTER_MANDATORY, 1)  # a client that is gone is an error, not silence
     socket.set(zmq.MAXMSGSIZE, max_message_bytes)
     socket.set(zmq.HEARTBEAT_IVL, 10_000)
     socket.set(zmq.HEARTBEAT_TIMEOUT, 30_000)
+    if keys is not None:
+        arm_server(socket, keys)
     if endpoint.startswith("tcp://["):
         socket.set(zmq.IPV6, 1)
     try:

@@ -19,6 +19,7 @@ from typing import Final
 import zmq
 
 from transport.client_connection import Buffer, ClientConnection, Dispatch
+from transport.curve import Doorkeeper, ServerKeys
 from transport.endpoints import endpoint_of, router_socket
 from transport.listener import ListenerLimits
 from transport.zmq_reader import ZmqReader
@@ -107,8 +108,8 @@ class GatewayConnection(ClientConnection):
 class Gateway:
     """Serves clients on one ZeroMQ endpoint (`ipc://path`, `tcp://host:port`, `tcp://host:*`) of the running loop.
 
-    The same `dispatch` and limits as Listener's. Reading pauses for all clients while those with too many open requests
-    have `open_request_bytes` waiting; ZeroMQ's own queues then hold the senders back.
+    The same `dispatch` and limits as Listener's; `keys` for CURVE. Reading pauses for all clients while those with too
+    many open requests have `open_request_bytes` waiting; ZeroMQ's own queues then hold the senders back.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Gateway:
         *,
         on_open: Callable[[GatewayConnection], None] | None = None,
         on_close: Callable[[GatewayConnection], None] | None = None,
+        keys: ServerKeys | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.dispatch = dispatch
@@ -126,6 +128,8 @@ class Gateway:
         self.connections: dict[bytes, GatewayConnection] = {}
         self.frames = self.bad_frames = self.refused = 0
         self._on_open, self._on_close = on_open, on_close
+        self._keys = keys
+        self._doorkeeper: Doorkeeper | None = None
         self._ids = count(1)
         self._waiting_bytes = 0
         self._blocked: set[GatewayConnection] = set()
@@ -142,8 +146,13 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self._context = zmq.Context()
         try:
-            self._socket = router_socket(self._context, self.endpoint, self.limits.socket_request_max_bytes)
+            if self._keys is not None and self._keys.clients:
+                self._doorkeeper = Doorkeeper(self._context, self._keys.clients, self._loop)
+            limit = self.limits.socket_request_max_bytes
+            self._socket = router_socket(self._context, self.endpoint, limit, self._keys)
         except BaseException:
+            if self._doorkeeper is not None:
+                self._doorkeeper.close()
             self._context.destroy(linger=0)
             self._context = None
             raise
@@ -164,6 +173,8 @@ class Gateway:
         for connection in list(self.connections.values()):
             connection.close()
         self._reader.stop()
+        if self._doorkeeper is not None:
+            self._doorkeeper.close()
         context, self._context = self._context, None
         # A short linger lets the last responses leave; it blocks the loop, but only while a client doesn't read.
         context.destroy(linger=20)

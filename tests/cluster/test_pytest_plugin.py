@@ -118,9 +118,11 @@ def test_a_marker_it_does_not_know_is_refused(tmp_path: Path) -> None:
 def test_the_report_of_a_failed_test_tells_of_the_cluster(tmp_path: Path) -> None:
     run = run_pytest(tmp_path, test_failing=FAILING)
     assert "2 failed" in run.stdout, run.stdout
-    for title in ("Kafka events", "Kafka brokers", "Kafka broker-1.log", "Kafka actors"):
+    for title in ("Kafka output", "Kafka events", "Kafka brokers", "Kafka actors"):
         assert f"- {title} -" in run.stdout, run.stdout
+    assert re.search(r"- Kafka broker-\d.log -", run.stdout), run.stdout
     assert re.search(r"broker \d is down: killed by SIGKILL", run.stdout)
+    assert re.search(r"^\d:/replica/test_fails-\w+/0/\w+ +runs  inbox \d+", run.stdout, re.MULTILINE)
     assert "/replica/test_fails_in_process" in run.stdout
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from transcripts import odradek, replay, run_line
 
 from odradek import Cluster, NewTopic, Producer
+from testing.processes import free_ports
 
 pytestmark = pytest.mark.compat
 ROOT = Path(__file__).parents[2]
@@ -68,6 +72,35 @@ def test_the_commands_of_the_docs_work() -> None:
             code, out, err = run_line(command.replace("OTHER:9092", other.bootstrap))
             assert code == 0, f"$ {command}\n{out}{err}"
         assert other.admin.list_topics() == ["orders"]
+
+
+def test_the_commands_of_the_docs_that_start_and_stop_a_cluster_work() -> None:
+    page = (ROOT / "docs" / "command.md").read_text(encoding="utf-8")
+    foreground, detached, down = re.findall(r"^    odradek (.*)$", page, re.MULTILINE)
+    (dump,) = re.findall(r"`odradek (log dump [^`]*)`", page)
+    port = free_ports(3)
+    command = [sys.executable, str(ROOT / "odradek.py")]
+    with tempfile.TemporaryDirectory(prefix="d-") as folder:  # a short path, and nobody else's clusters in it
+        environment = {**os.environ, "TMPDIR": folder}
+        words = foreground.replace("9092", str(port)).split()
+        with subprocess.Popen(
+            [*command, *words], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+        ) as running:
+            assert running.stdout is not None
+            line = next(line for line in running.stdout if line.startswith("ready "))
+            assert f"127.0.0.1:{port}" in line
+            assert odradek("topic", "create", "orders", "-r", "3", "-b", f"127.0.0.1:{port}")[0] == 0
+            assert odradek("produce", "orders", "x", "-b", f"127.0.0.1:{port}")[0] == 0
+            files = sorted(Path(folder).glob(dump.split()[2]))
+            code, out, err = odradek(*dump.split()[:2], *map(str, files), *dump.split()[3:])
+            assert (code, err) == (0, "") and out.rstrip().endswith("x"), out
+            running.send_signal(signal.SIGINT)
+        assert running.returncode == 0
+        run = functools.partial(subprocess.run, cwd=folder, env=environment, capture_output=True, text=True)
+        started = run([*command, *detached.split(), "--port", str(port)])
+        assert json.loads(started.stdout)["bootstrap"].startswith(f"127.0.0.1:{port}"), started
+        stopped = run([*command, *down.split()])
+        assert (stopped.returncode, stopped.stdout[:8]) == (0, "stopped "), stopped
 
 
 def test_the_command_speaks_zeromq_too(own: Cluster) -> None:
@@ -220,8 +253,6 @@ def test_status_fails_while_a_replica_is_missing() -> None:
 
 
 def test_up_and_down(tmp_path: Path) -> None:
-    from testing.processes import free_ports
-
     port = free_ports(1)
     command = [sys.executable, str(ROOT / "odradek.py")]
     up = [*command, "up", "--detach", "--brokers", "1", "--port", str(port), "--data-dir", str(tmp_path / "data")]
@@ -232,6 +263,13 @@ def test_up_and_down(tmp_path: Path) -> None:
     assert (run.returncode, run.stdout) == (0, f"stopped 127.0.0.1:{port}\n"), run
     run = subprocess.run(down, capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 1 and "is not running" in run.stderr
+    run = subprocess.run([*up, "--json"], capture_output=True, text=True, cwd=tmp_path)
+    said = json.loads(run.stdout)
+    assert (said["bootstrap"], said["data_dir"]) == (f"127.0.0.1:{port}", str(tmp_path / "data")), run
+    run = subprocess.run([*down, "--json"], capture_output=True, text=True, cwd=tmp_path)
+    assert json.loads(run.stdout)["supervisor_pid"] == said["supervisor_pid"]
+    run = subprocess.run([*command, "up", "--json"], capture_output=True, text=True)
+    assert run.returncode == 2 and "--json needs --detach" in run.stderr
     run = subprocess.run([*command, "up", "--brokers", "0"], capture_output=True, text=True)
     assert run.returncode == 2 and run.stderr.startswith("odradek up: ") and run.stderr.count("\n") == 1
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from postgres import postgres
 
 from odradek import Cluster
 
@@ -49,6 +50,16 @@ def run(name: str, *arguments: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_holds_while_its_processes_and_brokers_are_killed(name: str) -> None:
     assert run(name).splitlines()[-1].startswith("ok: ")
+
+
+def test_results_and_offsets_go_into_one_transaction_of_postgresql() -> None:
+    with postgres() as database:
+        assert run("offsets_in_database", "", database).splitlines()[-1].startswith("ok: ")
+        import psycopg
+
+        with psycopg.connect(database) as connection:
+            row = connection.execute("SELECT COUNT(*) FROM offsets WHERE next > 0").fetchone()
+        assert row is not None and row[0] == 3  # it went there, not into a file of SQLite
 
 
 def test_it_runs_against_brokers_given_by_address(cluster: Cluster) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh ENDPOINT TOPIC: the Java binding's round trip. JeroMQ comes by Maven into a cache outside the repository
+# run.sh ENDPOINT TOPIC [SERVER_KEY]: the Java binding's round trip. JeroMQ comes by Maven into a cache outside the repository
 # (ODRADEK_MAVEN_CACHE, default ~/.cache/odradek-compat/jeromq).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

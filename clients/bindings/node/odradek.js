@@ -42,9 +42,14 @@ class Connection {
   #correlation = 0
   #sending = Promise.resolve()
 
-  constructor(endpoint, clientId, timeoutMs) {
+  constructor(endpoint, clientId, timeoutMs, curve) {
     Object.assign(this, {endpoint, clientId, timeoutMs, isClosed: false})
-    this.#socket = new zmq.Dealer({linger: 0, sendHighWaterMark: 0, receiveHighWaterMark: 0, heartbeatInterval: 2000})
+    const options = {linger: 0, sendHighWaterMark: 0, receiveHighWaterMark: 0, heartbeatInterval: 2000}
+    if (curve) {
+      const {publicKey, secretKey} = curve.secretKey ? curve : zmq.curveKeyPair()
+      Object.assign(options, {curveServerKey: curve.serverKey, curvePublicKey: publicKey, curveSecretKey: secretKey})
+    }
+    this.#socket = new zmq.Dealer(options)
     this.#socket.connect(endpoint)
     this.#receive()
   }
@@ -88,9 +93,12 @@ class Connection {
   }
 }
 
-/** Asks any of the endpoints. */
-async function connect(endpoints, {clientId = 'odradek-node', requestTimeoutMs = 5000} = {}) {
-  const client = new Client([].concat(endpoints), clientId, requestTimeoutMs)
+/**
+ * Asks any of the endpoints. `curve` encrypts: {serverKey} is the brokers' public key (Z85), {publicKey, secretKey} the
+ * client's own pair, where brokers know their clients.
+ */
+async function connect(endpoints, {clientId = 'odradek-node', requestTimeoutMs = 5000, curve} = {}) {
+  const client = new Client([].concat(endpoints), clientId, requestTimeoutMs, curve)
   await client.refresh([])
   return client
 }
@@ -100,15 +108,15 @@ class Client {
   #brokers = new Map()
   #leaders = new Map()
 
-  constructor(endpoints, clientId, timeoutMs) {
-    Object.assign(this, {endpoints, clientId, timeoutMs, isClosed: false})
+  constructor(endpoints, clientId, timeoutMs, curve) {
+    Object.assign(this, {endpoints, clientId, timeoutMs, curve, isClosed: false})
   }
 
   #at(endpoint) {
     if (this.isClosed) throw new Error('the client is closed')
     let found = this.#connections.get(endpoint)
     if (!found || found.isClosed) {
-      found = new Connection(endpoint, this.clientId, this.timeoutMs)
+      found = new Connection(endpoint, this.clientId, this.timeoutMs, this.curve)
       this.#connections.set(endpoint, found)
     }
     return found

@@ -1,10 +1,10 @@
-// usage: node round_trip.js ENDPOINT TOPIC ; prints "ok 1000" when each record came back once, in its key's order.
+// usage: node round_trip.js ENDPOINT TOPIC [SERVER_KEY] ; prints "ok 1000" when each record came back once, in its key's order.
 'use strict'
 const {connect} = require('./odradek')
 const RECORDS = 1000
 
-async function main([endpoint, topic]) {
-  const client = await connect(endpoint)
+async function main([endpoint, topic, serverKey]) {
+  const client = await connect(endpoint, serverKey ? {curve: {serverKey}} : {})
   const producer = await client.producer()
   const sent = []
   for (let n = 0; n < RECORDS; n++) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh ENDPOINT TOPIC: the Node binding's round trip. npm's zeromq goes into a cache outside the repository
+# run.sh ENDPOINT TOPIC [SERVER_KEY]: the Node binding's round trip. npm's zeromq goes into a cache outside the repository
 # (ODRADEK_NPM_CACHE, default ~/.cache/odradek-compat/zeromq).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

@@ -35,7 +35,7 @@ def test_records_share_a_batch_until_it_is_full():
     deliveries = [buffer.append(b"x" * 100) for _ in range(20)]
     sizes = [batch.count for batch in buffer.ready()]
     assert sizes == [8, 8] and buffer.topic.queue(0).open.count == 4
-    assert [d._index for d in deliveries] == [*range(8), *range(8), *range(4)]
+    assert [d._row.offset for d in deliveries] == [*range(8), *range(8), *range(4)]
     assert buffer.woken >= 3  # for each batch begun, at least
 
 
@@ -98,15 +98,22 @@ def test_memory_runs_out_and_comes_back():
 
 def test_many_values_at_once():
     buffer = Buffer()
-    taken, batches = buffer.accumulator.append_many(buffer.topic, 1, 7, b"k", [b"x" * 100] * 20)
-    assert taken == 20 and sum(batch.count for batch in batches) == 20
-    assert {batch.partition for batch in batches} == {1}
+    values = [b"%d" % n * 30 for n in range(100)]
+    taken, deliveries = buffer.accumulator.append_many(buffer.topic, 1, 7, b"k", values)
+    batches = [*buffer.ready(1), buffer.topic.queue(1).open]
+    assert taken == 100 and [d._batch for d in deliveries] == batches
+    assert [d._row.offset + 1 for d in deliveries] == [batch.count for batch in batches]
+    found = []
+    for batch in batches:
+        encoded = batch.encode()
+        found += decode_records(encoded, next(iter_batches(encoded)))
+    assert [record.value for record in found] == values
 
 
 def test_many_values_stop_when_memory_is_used_up():
     buffer = Buffer(buffer_memory=3_000)
-    taken, batches = buffer.accumulator.append_many(buffer.topic, -1, 7, None, [b"x" * 100] * 100)
-    assert 20 < taken < 40 and sum(batch.count for batch in batches) == taken
+    taken, deliveries = buffer.accumulator.append_many(buffer.topic, -1, 7, None, [b"x" * 100] * 100)
+    assert 20 < taken < 40 and sum(delivery._batch.count for delivery in deliveries) == taken
 
 
 def test_a_batch_closes_when_it_has_lingered_or_is_hurried():

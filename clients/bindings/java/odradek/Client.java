@@ -25,7 +25,11 @@ abstract class Client implements AutoCloseable {
     private final Map<Integer, String> brokers = new HashMap<>();
     private final Map<String, TreeMap<Integer, Integer>> leaders = new HashMap<>();
 
-    Client(String... endpoints) {
+    private final Curve curve;
+
+    /** `curve` is null for plain connections. */
+    Client(Curve curve, String... endpoints) {
+        this.curve = curve;
         this.endpoints = Arrays.asList(endpoints);
     }
 
@@ -88,7 +92,7 @@ abstract class Client implements AutoCloseable {
 
     private Connection at(String endpoint) {
         return connections.compute(
-                endpoint, (key, old) -> old == null || old.isClosed ? new Connection(context, key) : old);
+                endpoint, (key, old) -> old == null || old.isClosed ? new Connection(context, key, curve) : old);
     }
 
     private void refresh(String topic) {

@@ -15,12 +15,15 @@ final class Connection implements AutoCloseable {
     private final String endpoint;
     private int correlation;
 
-    Connection(ZContext context, String endpoint) {
+    Connection(ZContext context, String endpoint, Curve curve) {
         this.endpoint = endpoint;
         socket = context.createSocket(SocketType.DEALER);
         socket.setLinger(0);
         socket.setReceiveTimeOut(TIMEOUT_MS);
         socket.setSendTimeOut(TIMEOUT_MS);
+        if (curve != null) {
+            curve.arm(socket);
+        }
         socket.connect(endpoint);
     }
 

@@ -24,7 +24,12 @@ public final class Consumer extends Client {
 
     /** `from` is EARLIEST, LATEST, or a time in milliseconds. */
     public Consumer(String topic, long from, String... endpoints) {
-        super(endpoints);
+        this(null, topic, from, endpoints);
+    }
+
+    /** Encrypted, unless `curve` is null. */
+    public Consumer(Curve curve, String topic, long from, String... endpoints) {
+        super(curve, endpoints);
         this.topic = topic;
         for (int partition : partitions(topic)) {
             positions.put(partition, offset(partition, from));

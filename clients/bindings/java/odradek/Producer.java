@@ -31,7 +31,12 @@ public final class Producer extends Client {
     private int round;
 
     public Producer(String... endpoints) {
-        super(endpoints);
+        this(null, endpoints);
+    }
+
+    /** Encrypted, unless `curve` is null. */
+    public Producer(Curve curve, String... endpoints) {
+        super(curve, endpoints);
         ByteBuffer in = anyone(Api.INIT_PRODUCER_ID, new Wire().nullString().int32(60_000).done());
         in.getInt();
         KafkaException.check(in.getShort(), "InitProducerId");
