@@ -1,12 +1,15 @@
-"""How many records a second streams topologies take in the test driver, on one core: one by one, and many at once.
+"""How many records a second streams topologies take.
 
-python benchmarks/streams_bench.py [--records 200000]
+    python benchmarks/streams_bench.py [--records 600000]       in the test driver, on one core: one by one, and many
+    python benchmarks/streams_bench.py --live --kills           on a cluster: the word count, and what a kill -9 costs
+    python benchmarks/streams_bench.py --compare --others PYTHON  the word count in other libraries, on the same input
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +25,8 @@ from streams import LONG, STRING, StreamsBuilder, TimeWindows, TopologyTestDrive
 from streams.stores.factory import ByteMaps, memory_byte_maps
 
 Build = Callable[[StreamsBuilder], None]
+PARTITIONS = 3
+START_S = 60.0
 
 
 def word_count(builder: StreamsBuilder) -> None:
@@ -81,57 +86,143 @@ def records_per_second(build: Build, store: str, records: int, *, many: bool) ->
             return records / (time.process_time() - start)
 
 
-def live_records_per_second(records: int, guarantee: str) -> float:
-    """Words per second of real time, from the first count to the last, through repartition topic and changelog."""
-    from odradek import Admin, Cluster, Consumer, NewTopic, Producer, TopicPartition
+def words(records: int) -> list[bytes]:
+    chance = random.Random(1)
+    return [b"word%d" % chance.randrange(1000) for _ in range(records)]
+
+
+def fill(bootstrap: str, records: int, *targets: str) -> None:
+    """Topic `in` with so many words, and the topics for the counts."""
+    from odradek import Admin, NewTopic, Producer
+
+    with Admin(bootstrap_servers=bootstrap) as admin:
+        admin.create_topics([NewTopic(topic, PARTITIONS, 3) for topic in ("in", *targets)])
+    with Producer(bootstrap_servers=bootstrap) as producer:
+        for number in range(PARTITIONS):
+            producer.send_many("in", words(records // PARTITIONS), partition=number)
+        producer.flush()
+
+
+def speed_of(bootstrap: str, target: str, records: int, check: Callable[[], None], timeout_s: float) -> float:
+    """Words a second of real time, from the first counts in `target` to the last, or to the end of the time."""
+    from odradek import Consumer, TopicPartition
+
+    places = [TopicPartition(target, number) for number in range(PARTITIONS)]
+    with Consumer({"bootstrap.servers": bootstrap, "isolation.level": "read_committed"}) as consumer:
+
+        def written() -> int:
+            check()
+            return sum(consumer.end_offsets(places).values())
+
+        deadline = time.perf_counter() + START_S
+        while not (before := written()):
+            if time.perf_counter() > deadline:
+                raise TimeoutError(f"nothing was counted within {START_S:.0f} s")
+            time.sleep(0.02)
+        start = time.perf_counter()
+        deadline = start + timeout_s
+        while (now := written()) < records // PARTITIONS * PARTITIONS and time.perf_counter() < deadline:
+            time.sleep(0.02)
+        return (now - before) / (time.perf_counter() - start)
+
+
+def live_records_per_second(records: int, guarantee: str, bootstrap: str | None = None, name: str = "bench") -> float:
+    """Through repartition topic and changelog, with RocksDB. On a cluster of its own, or one with a filled `in`."""
+    from odradek import Cluster
     from streams import Streams
 
-    builder, chance = StreamsBuilder(), random.Random(1)
+    if bootstrap is None:
+        with Cluster(brokers=3) as cluster:
+            fill(cluster.bootstrap, records, "out")
+            return live_records_per_second(records, guarantee, cluster.bootstrap)
+    builder = StreamsBuilder()
     word_count(builder)
-    places = [TopicPartition("out", number) for number in range(3)]
-    with Cluster(brokers=3) as cluster, tempfile.TemporaryDirectory() as directory:
-        reading = {"bootstrap.servers": cluster.bootstrap, "isolation.level": "read_committed"}
-        with Admin(bootstrap_servers=cluster.bootstrap) as admin:
-            admin.create_topics([NewTopic("in", 3, 3), NewTopic("out", 3, 3)])
-        with Producer(bootstrap_servers=cluster.bootstrap) as producer:
-            for number in range(3):
-                words = [b"word%d" % chance.randrange(1000) for _ in range(records // 3)]
-                producer.send_many("in", words, partition=number)
-            producer.flush()
+    with tempfile.TemporaryDirectory() as directory:
         settings = {
-            "application_id": "bench",
-            "bootstrap_servers": cluster.bootstrap,
+            "application_id": name,
+            "bootstrap_servers": bootstrap,
             "processing_guarantee": guarantee,
             "state_dir": Path(directory),
             "default_store": "rocksdb",
         }
         app = Streams(builder.build(), settings)
-        with Consumer(reading) as consumer:
 
-            def written() -> int:
-                return sum(consumer.end_offsets(places).values())
+        def check() -> None:
+            if app.failure is not None:
+                raise app.failure
 
-            def wait_until_written(least: int) -> None:
-                while written() < least:
-                    if app.failure is not None:
-                        raise app.failure
-                    time.sleep(0.02)
+        app.start()
+        try:
+            return speed_of(bootstrap, "out", records, check, 120.0)
+        finally:
+            app.close()
 
-            app.start()
-            wait_until_written(1)
-            before, start = written(), time.perf_counter()
-            wait_until_written(records // 3 * 3)
-            seconds = time.perf_counter() - start
-        app.close()
-    return (records - before) / seconds
+
+def others_per_second(library: str, interpreter: str, bootstrap: str, records: int) -> float:
+    """Raises what keeps it from running there."""
+    script = Path(__file__).with_name("streams_others.py")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [interpreter, str(script), library, bootstrap, folder]
+        with open(Path(folder) / "output", "wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
+
+        def check() -> None:
+            if process.poll() is not None:
+                lines = (Path(folder) / "output").read_text(errors="replace").strip().splitlines()
+                raise RuntimeError(lines[-1] if lines else f"it ended with {process.returncode}")
+
+        try:
+            return speed_of(bootstrap, f"out-{library}", records, check, 30.0)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def compare(records: int, interpreter: str | None) -> None:
+    """One cluster, one input: ours, then what the other interpreter has."""
+    from odradek import Cluster
+
+    show = Console().print
+    with Cluster(brokers=3) as cluster:
+        fill(cluster.bootstrap, records, "out", "out-quix", "out-faust", "faust-words")
+        ours = live_records_per_second(records, "at_least_once", cluster.bootstrap)
+        show(f"word count live, at least once: {ours / 1000:,.1f} thousand words a second")
+        for library, package in (("quix", "quixstreams"), ("faust", "faust-streaming")):
+            if interpreter is None:
+                show(f"{package}: skipped, name an interpreter that has it (--others PYTHON)")
+                continue
+            try:
+                theirs = others_per_second(library, interpreter, cluster.bootstrap, records)
+            except (RuntimeError, TimeoutError, OSError) as error:
+                show(f"{package}: skipped, {error}")
+                continue
+            show(f"{package}: {theirs / 1000:,.1f} thousand words a second, ours is {ours / theirs:.1f} times as fast")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=200_000)
-    parser.add_argument("--live", action="store_true")
+    parser.add_argument("--records", type=int, default=600_000)
+    parser.add_argument("--live", action="store_true", help="the word count on a cluster, both guarantees")
+    parser.add_argument("--compare", action="store_true", help="the same input through quixstreams and faust-streaming")
+    parser.add_argument("--others", metavar="PYTHON", help="an interpreter that has them")
+    parser.add_argument("--kills", action="store_true", help="what a kill -9 costs, see streams_kills.py")
     given = parser.parse_args()
-    records = given.records
+    if given.compare:
+        compare(given.records, given.others)
+    if given.kills:
+        subprocess.run([sys.executable, str(Path(__file__).with_name("streams_kills.py"))], check=True)
+    if given.live:
+        speeds = {}
+        for guarantee in ("at_least_once", "exactly_once_v2"):
+            speeds[guarantee] = live_records_per_second(given.records, guarantee)
+            Console().print(f"word count live, {guarantee}: {speeds[guarantee] / 1000:,.0f} thousand words a second")
+        cost = 1 - speeds["exactly_once_v2"] / speeds["at_least_once"]
+        Console().print(f"exactly once costs {cost:.0%}")
+    if not (given.live or given.compare or given.kills):
+        drive(given.records)
+
+
+def drive(records: int) -> None:
     table = Table(title=f"streams in the test driver, {records:,} records, thousands per second")
     for heading in ("topology", "store", "one by one", "many at once"):
         table.add_column(heading, justify="left" if heading in ("topology", "store") else "right")
@@ -141,10 +232,6 @@ def main() -> None:
             together = records_per_second(build, store, records, many=True)
             table.add_row(name, store, f"{singly / 1000:,.0f}", f"{together / 1000:,.0f}")
     Console().print(table)
-    if given.live:
-        for guarantee in ("at_least_once", "exactly_once_v2"):
-            speed = live_records_per_second(records, guarantee) / 1000
-            Console().print(f"live word count, {guarantee}: {speed:,.0f} thousand words per second")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import sys
 
 from common import QUICK, Worker, a_producer, brokers_of, fresh, read_all, role_of, wait_for
 
-from odradek import OdradekError
 from streams import LONG, STRING, Streams, StreamsBuilder, Topology
 
 LECTURE = ["A", "A", "B", "C", "B", "A", "A", "D", "C"]
@@ -30,7 +29,7 @@ def word_count(lines: str, counts: str) -> Topology:
 
 
 def work(bootstrap: str, lines: str, counts: str) -> None:
-    """For ever; what goes wrong with brokers ends one life of the app."""
+    """Until it is killed; what goes wrong with brokers it waits out by itself."""
     settings = {
         "application_id": f"{lines}-app",
         "instance_id": "one",
@@ -38,11 +37,7 @@ def work(bootstrap: str, lines: str, counts: str) -> None:
         "processing_guarantee": "exactly_once_v2",
         "consumer": QUICK,
     }
-    while True:
-        try:
-            Streams(word_count(lines, counts), settings).run()
-        except OdradekError as error:
-            print(f"the app starts again: {type(error).__name__}", flush=True)
+    Streams(word_count(lines, counts), settings).run()
 
 
 def main(arguments: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Kafka Streams for Python: the DSL, the Processor API, state stores, a test driver without brokers, and the app."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from streams.config import (
@@ -29,6 +30,8 @@ from streams.windows import EmitStrategy, JoinWindows, SessionWindows, SlidingWi
 
 if TYPE_CHECKING:
     from streams.live.app import Streams
+    from streams.serdes_avro import AvroSerde
+    from streams.serdes_protobuf import ProtobufSerde
 
 __all__ = [
     "BOOLEAN",
@@ -40,6 +43,7 @@ __all__ = [
     "SHORT",
     "STRING",
     "UUID",
+    "AvroSerde",
     "BufferConfig",
     "ConsumedRecord",
     "EmitStrategy",
@@ -53,6 +57,7 @@ __all__ = [
     "KTable",
     "Processor",
     "ProcessorContext",
+    "ProtobufSerde",
     "PunctuationType",
     "Record",
     "RecordMetadata",
@@ -85,10 +90,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """`Streams` brings the clients along, which the test driver has no use for: imported when asked for."""
-    if name == "Streams":
-        from streams.live.app import Streams
+_LAZY = {"Streams": "live.app", "AvroSerde": "serdes_avro", "ProtobufSerde": "serdes_protobuf"}
 
-        return Streams
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    """What brings other packages along, which not everybody has a use for: imported when asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

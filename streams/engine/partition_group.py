@@ -77,6 +77,13 @@ class RecordQueue:
     def head_timestamp(self) -> int:
         return NO_TIMESTAMP if self.head is None else self.head[0]
 
+    @property
+    def next_offset(self) -> int | None:
+        """Of the first record that is not processed; None when all are."""
+        if self.head is not None:
+            return self.head[1]
+        return self._raw[0][0] if self._raw else None
+
     def add(self, records: Iterable[RawRecord]) -> None:
         self._raw.extend(records)
         self._read_ahead()
@@ -163,6 +170,10 @@ class PartitionGroup:
     @property
     def has_records(self) -> bool:
         return len(self._by_time) > 0
+
+    @property
+    def has_records_of_all(self) -> bool:
+        return len(self._by_time) == len(self._queues)
 
     def queues(self) -> Iterable[RecordQueue]:
         return self._queues.values()

@@ -39,7 +39,9 @@ class Task:
         wall_clock_ms: Callable[[], int],
         byte_maps: ByteMaps = memory_byte_maps,
         global_stores: Mapping[str, StateStore] | None = None,
+        is_restored_first: bool = False,
     ) -> None:
+        """With `is_restored_first` the caller calls `initialise` once the stores are what they should be."""
         self.config = config
         self.context = TaskContext(config, task_id, collector, wall_clock_ms)
         self.context.stores.update(global_stores or {})
@@ -52,10 +54,18 @@ class Task:
         self._dead_letters = DeadLetters(self.context)
         self._build_stores(byte_maps)
         self._bind()
-        self.context.run_inits()
+        self._is_initialised = False
+        if not is_restored_first:
+            self.initialise()
         self._stores_that_log_on_commit = [
             store for store in self.own_stores.values() if getattr(store, "logs_on_commit", False)
         ]
+
+    def initialise(self) -> None:
+        """Let users' processors begin."""
+        if not self._is_initialised:
+            self._is_initialised = True
+            self.context.run_inits()
 
     # -- building
 
@@ -205,9 +215,16 @@ class Task:
         def on_dropped() -> None:
             context.dropped_records += 1
 
+        if topic not in self.sources and source is not None:
+            matched = self.sources[source]
+            self.sources[topic] = Source(topic, matched.key, matched.value, matched.extractor, matched.process)
         letters = self._dead_letters
-        queue = RecordQueue(self.sources[source or topic], partition, self.config, on_dropped, letters.send)
+        queue = RecordQueue(self.sources[topic], partition, self.config, on_dropped, letters.send)
         self._queues.add_queue(queue)
+
+    def unassign_all(self) -> None:
+        """Forget the partitions and what was buffered of them."""
+        self._queues = PartitionGroup()
 
     def add_records(self, topic: str, partition: int, records: Iterable[RawRecord]) -> None:
         self._queues.add_records(topic, partition, records)
@@ -218,6 +235,14 @@ class Task:
     @property
     def has_records(self) -> bool:
         return self._queues.has_records
+
+    @property
+    def has_records_of_all(self) -> bool:
+        """Whether no partition of the task is without records: whose turn it is, is certain then."""
+        return self._queues.has_records_of_all
+
+    def queues(self) -> Iterable[RecordQueue]:
+        return self._queues.queues()
 
     # -- processing
 
@@ -295,7 +320,8 @@ class Task:
         self.context.is_commit_requested = False
 
     def close(self) -> None:
-        self.context.run_closes()
+        if self._is_initialised:
+            self.context.run_closes()
         self.context.stream_time_punctuations.clear()
         self.context.wall_clock_punctuations.clear()
         for store in self.own_stores.values():

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clients.consumer import Consumer
+from clients.record_columns import columns_of
 from model.ids import TopicPartition
 from streams.config import StreamsConfig, log_and_continue
 from streams.engine.task import Task
@@ -30,7 +31,7 @@ class GlobalTables:
         names = [name for sub in subs for name in sub.node_names]
         places = [TopicPartition(t, p) for sub in subs for t in sub.sources for p in range(partitions.get(t, 0))]
         lenient = StreamsConfig.of({**vars(config), "deserialization_exception_handler": log_and_continue})
-        collector = ProducerCollector(no_producer, 0, lambda error: None)
+        collector = ProducerCollector(no_producer, 0, lenient, lambda error: None)
         self._task = Task(
             topology, names, lenient, collector, task_id="-1_0", wall_clock_ms=lambda: time.time_ns() // 1_000_000
         )
@@ -50,17 +51,7 @@ class GlobalTables:
     def update(self, timeout_ms: float = 0) -> None:
         """Take in what is new."""
         for place, records in self._consumer.poll_batches(timeout_ms, 5_000).items():
-            rows = [
-                (
-                    r.offset,
-                    r.timestamp,
-                    None if r.raw_key is None else bytes(r.raw_key),
-                    None if r.raw_value is None else bytes(r.raw_value),
-                    tuple(r.headers),
-                )
-                for r in records
-            ]
-            self._task.add_records(place.topic, place.partition, rows)
+            self._task.add_records(place.topic, place.partition, zip(*columns_of(records), strict=True))
         while self._task.process_one():
             pass
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,11 +16,15 @@ from streams.topology import ProcessorNode, SinkNode, SourceNode, Topology
 
 @dataclass
 class Subtopology:
-    """One share of the topology: task `id_p` reads partition p of each of its topics. Topics by their real names."""
+    """One share of the topology: task `id_p` reads partition p of each of its topics. Topics by their real names.
+
+    `patterns` are those of its sources that name no topics; what they match is known once the cluster is asked.
+    """
 
     id: int
     node_names: list[str]
     sources: list[str] = field(default_factory=list)
+    patterns: list[re.Pattern[str]] = field(default_factory=list)
     sinks: list[str] = field(default_factory=list)
     changelogs: dict[str, str] = field(default_factory=dict)
     is_global: bool = False
@@ -27,7 +32,7 @@ class Subtopology:
 
 
 def subtopologies(topology: Topology, application_id: str) -> list[Subtopology]:
-    """Raises StreamsError for what the live engine can't run yet: sources by pattern."""
+    """By id, with every topic under its real name."""
 
     def real(topic: str) -> str:
         return f"{application_id}-{topic}" if topic in topology.internal_topics else topic
@@ -39,7 +44,7 @@ def subtopologies(topology: Topology, application_id: str) -> list[Subtopology]:
             node = topology.nodes[name]
             if isinstance(node, SourceNode):
                 if node.pattern is not None:
-                    raise StreamsError(f"source {name}: topics by pattern only work in the test driver so far")
+                    sub.patterns.append(node.pattern)
                 sub.sources += [real(topic) for topic in node.topics]
             elif isinstance(node, SinkNode) and isinstance(node.topic, str):
                 sub.sinks.append(real(node.topic))
@@ -72,7 +77,8 @@ def count_partitions(
                 raise StreamsError(f"source topic {topic} does not exist; create it before the app starts")
     for _ in range(len(subs) + 1):
         for sub in subs:
-            sub.partitions = max((counts.get(topic, 0) for topic in sub.sources), default=0)
+            matched = [topic for topic in known for pattern in sub.patterns if pattern.fullmatch(topic)]
+            sub.partitions = max((counts.get(topic, 0) for topic in (*sub.sources, *matched)), default=0)
             for topic in sub.sinks:
                 if topic in internal and topology.internal_topics[topic.removeprefix(f"{application_id}-")] is None:
                     counts[topic] = max(counts.get(topic, 0), sub.partitions)
@@ -82,7 +88,7 @@ def create_internal_topics(
     admin: Admin, topology: Topology, subs: list[Subtopology], application_id: str, replication: int
 ) -> None:
     """Repartition topics and changelogs that aren't there yet, with Kafka Streams' names and settings."""
-    existing = set(admin.list_topics(internal=True))
+    existing = {name: len(topic.partitions) for name, topic in admin.describe_topics().items()}
     internal = {f"{application_id}-{topic}" for topic in topology.internal_topics}
     wanted: dict[str, NewTopic] = {}
     for sub in subs:
@@ -100,7 +106,12 @@ def create_internal_topics(
                 configs.update(topology.stores[store].log_config)
                 wanted[topic] = NewTopic(topic, sub.partitions, replication, configs)
     for topic, new in wanted.items():
-        if topic not in existing:
+        if new.partitions > existing.get(topic, new.partitions):
+            raise StreamsError(
+                f"{topic} has {existing[topic]} partitions, but what it belongs to has {new.partitions} by now: reset "
+                "the application (delete its internal topics and its group), or begin under another application_id"
+            )
+        if topic not in existing and new.partitions:
             try:
                 admin.create_topics([new])
             except TopicAlreadyExists:

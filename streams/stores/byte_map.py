@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 _LONG = struct.Struct(">q")
@@ -24,6 +24,9 @@ class ByteMap(Protocol):
     def put(self, key: bytes, value: bytes) -> None: ...
 
     def delete(self, key: bytes) -> None: ...
+
+    def put_all(self, entries: Mapping[bytes, bytes | None]) -> None:
+        """Many at once; None deletes."""
 
     def scan(self, low: bytes | None, high: bytes | None, *, reverse: bool = False) -> Iterator[Entry]: ...
 
@@ -117,6 +120,13 @@ class MemoryByteMap:
         if key not in self._values:
             self._keys.add(key)
         self._values[key] = value
+
+    def put_all(self, entries: Mapping[bytes, bytes | None]) -> None:
+        for key, value in entries.items():
+            if value is None:
+                self.delete(key)
+            else:
+                self.put(key, value)
 
     def delete(self, key: bytes) -> None:
         self._values.pop(key, None)

@@ -43,7 +43,9 @@ def build_store(
     if kind is StoreKind.VERSIONED:
         return VersionedKeyValueStore(builder, context, byte_maps(builder.name))
     if kind is StoreKind.OUTER_JOIN:
-        return OuterJoinStore(builder, context, byte_maps(builder.name) if is_persistent else MemoryByteMap())
+        outer = OuterJoinStore(builder, context, byte_maps(builder.name) if is_persistent else MemoryByteMap())
+        outer.is_persistent = is_persistent
+        return outer
     if kind is StoreKind.SUPPRESS:
         return ChangeBuffer(builder, context)
     return StreamBuffer(builder, context)

@@ -15,7 +15,7 @@ from streams.records import Headers
 from streams.serdes import Serde
 from streams.stores.builder import StoreBuilder, StoreKind
 from streams.stores.byte_map import ByteMap, SortedKeys, after_prefix
-from streams.stores.store import StateStore, StoreContext
+from streams.stores.store import RestoredRecord, StateStore, StoreContext
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -134,6 +134,10 @@ class KeyValueStore(StateStore, Generic[K, V]):
         """Keys whose bytes start with the bytes of `prefix`."""
         low = prefix_serde.serializer(self.name)(prefix) or b""
         return self._scan(low, after_prefix(low), False)
+
+    def scan_bytes(self, low: bytes | None, high: bytes | None, reverse: bool) -> Iterator[tuple[K, V]]:
+        """Keys whose bytes lie in [low, high)."""
+        return self._scan(low, high, reverse)
 
     def _bounds(self, low: K | None, high: K | None) -> tuple[bytes | None, bytes | None]:
         low_bytes, high_bytes = self._key_bytes(low), self._key_bytes(high)
@@ -259,6 +263,22 @@ class PersistentKeyValueStore(KeyValueStore[K, V]):
     def wrote(self, keys: Sequence[K], values: Sequence[Any], timestamps: Sequence[int]) -> None:
         self._dirty.update(dict.fromkeys(keys))
         super().wrote(keys, values, timestamps)
+
+    def restore_many(self, records: Sequence[RestoredRecord]) -> None:
+        """Bytes as they are, past the cache."""
+        if self._cache:
+            self.commit()
+            self._cache.clear()
+        if self.is_timestamped:
+            pack = _LONG.pack
+            self._bytes.put_all(
+                {key: None if value is None else pack(timestamp) + value for key, value, timestamp, _ in records}
+            )
+        else:
+            self._bytes.put_all({key: value for key, value, _, _ in records})
+
+    def restore(self, key: bytes, value: bytes | None, timestamp: int, headers: Headers) -> None:
+        self.restore_many(((key, value, timestamp, headers),))
 
     def _encode(self, value: Any) -> bytes | None:
         if value is None:

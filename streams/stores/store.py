@@ -17,6 +17,10 @@ BatchChangeWriter = Callable[[Sequence[bytes], Sequence[bytes | None], Sequence[
 """Takes keys, values and timestamps of many changes of a store."""
 
 
+RestoredRecord = tuple[bytes, "bytes | None", int, Headers]
+"""key, value or None, timestamp, headers: a record of a changelog"""
+
+
 class StoreContext(Protocol):
     """The task's side: which record is being processed, where changes are logged, and the defaults of the app."""
 
@@ -58,6 +62,12 @@ class StateStore:
     def restore(self, key: bytes, value: bytes | None, timestamp: int, headers: Headers) -> None:
         """Apply one record of the changelog, without logging it again."""
         raise StateStoreError(f"{self.name} is not restored from a changelog")
+
+    def restore_many(self, records: Sequence[RestoredRecord]) -> None:
+        """Apply many records of the changelog, in order."""
+        restore = self.restore
+        for key, value, timestamp, headers in records:
+            restore(key, value, timestamp, headers)
 
     def close(self) -> None:
         """Release files. What was committed stays on disk."""

@@ -67,7 +67,12 @@ class WindowStore(StateStore, Generic[K, V]):
 
     def restore(self, key: bytes, value: bytes | None, timestamp: int, headers: Headers) -> None:
         stored = _LONG.pack(timestamp) + value if value is not None and self.is_timestamped else value
-        self._windows.put(key[:-12], stored, _LONG.unpack(key[-12:-4])[0])
+        start, sequence = _TAIL.unpack(key[-12:])
+        if self._retain_duplicates:
+            self._sequence = max(self._sequence, sequence)
+            self._windows.put(key[:-12], stored, start, sequence)
+        else:
+            self._windows.put(key[:-12], stored, start)
 
     def _decode(self, data: bytes) -> Any:
         if self.is_timestamped:

@@ -27,7 +27,8 @@ NO_TIME = -1
 class WindowBytes(Protocol):
     """Windows that start at a time each; with duplicates every put is an entry of its own."""
 
-    def put(self, key: bytes, value: bytes | None, start: int) -> None: ...
+    def put(self, key: bytes, value: bytes | None, start: int, sequence: int | None = None) -> None:
+        """`sequence` comes with a duplicate that is restored: putting it twice changes nothing."""
 
     def get(self, key: bytes, start: int) -> bytes | None: ...
 
@@ -58,17 +59,29 @@ class MemoryWindowBytes:
         self._keys_at: dict[int, dict[bytes, None]] = {}
         self._starts: list[int] = []
 
-    def put(self, key: bytes, value: bytes | None, start: int) -> None:
+    def put(self, key: bytes, value: bytes | None, start: int, sequence: int | None = None) -> None:
         self._expire()
         self._latest = max(self._latest, start)
         if start <= self._latest - self._retention_ms:
             self._context.dropped_records += 1
         elif value is not None:
+            if sequence is not None:
+                self._restore(key, value, start, sequence)
+                return
             if self._retain_duplicates:
                 self._sequence = (self._sequence + 1) & 0x7FFFFFFF
             self._insert(key, value, start)
         elif not self._retain_duplicates:
             self._remove(key, start)
+
+    def _restore(self, key: bytes, value: bytes, start: int, sequence: int) -> None:
+        """A duplicate in its own place."""
+        latest, self._sequence = self._sequence, sequence
+        entries = self._windows.get(key, {}).get(start)
+        if entries is not None:
+            entries[:] = [entry for entry in entries if entry[0] != sequence]
+        self._insert(key, value, start)
+        self._sequence = max(latest, sequence)
 
     def _insert(self, key: bytes, value: bytes, start: int) -> None:
         windows = self._windows.setdefault(key, {})
@@ -194,11 +207,13 @@ class PersistentWindowBytes:
     def _segment(self, time: int) -> int:
         return int(time / self._interval_ms) if time < 0 else time // self._interval_ms
 
-    def put(self, key: bytes, value: bytes | None, start: int) -> None:
+    def put(self, key: bytes, value: bytes | None, start: int, sequence: int | None = None) -> None:
         if self._retain_duplicates:
             if value is None:
                 return
-            self._sequence = (self._sequence + 1) & 0x7FFFFFFF
+            latest, self._sequence = self._sequence, (self._sequence + 1) & 0x7FFFFFFF
+            if sequence is not None:
+                self._sequence = max(latest, sequence)
         self._latest = max(self._latest, start)
         segment = self._segment(start)
         if segment < self._segment(self._latest - self._retention_ms):
@@ -208,7 +223,7 @@ class PersistentWindowBytes:
             insort(self._segments, segment)
         self._drop_expired_segments()
         prefix = _LONG.pack(segment)
-        tail = _TAIL.pack(start, self._sequence)
+        tail = _TAIL.pack(start, self._sequence if sequence is None else sequence)
         place = b"\x00" + prefix + key + tail
         index = b"\x01" + prefix + _LONG.pack(start) + key + tail[8:]
         if value is None:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streams_brokers import cluster
 
 from odradek import Admin, Consumer, NewTopic, Producer, TopicPartition
 from streams import LONG, STRING, Streams, StreamsBuilder, TaskFailed, Topology
+
+__all__ = ["cluster"]
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 
@@ -57,7 +60,7 @@ def produce(bootstrap: str, topic: str, lines: list[str]) -> Counter[str]:
 def test_a_failed_exactly_once_app_leaves_nothing_behind(cluster: Any, topic: str) -> None:
     bootstrap, target = str(cluster.bootstrap), f"{topic}-out"
     with Admin(bootstrap_servers=bootstrap) as admin:
-        admin.create_topics([NewTopic(topic, PARTITIONS, 3), NewTopic(target, PARTITIONS, 3)])
+        admin.create_topics([NewTopic(topic, PARTITIONS, -1), NewTopic(target, PARTITIONS, -1)])
 
     def an_app(parse: Callable[[str], int]) -> Streams:
         builder = StreamsBuilder()
@@ -91,7 +94,7 @@ def test_a_failed_exactly_once_app_leaves_nothing_behind(cluster: Any, topic: st
 def test_a_stream_meets_a_global_table_by_any_key(cluster: Any, topic: str) -> None:
     bootstrap, target, names = str(cluster.bootstrap), f"{topic}-out", f"{topic}-names"
     with Admin(bootstrap_servers=bootstrap) as admin:
-        admin.create_topics([NewTopic(each, PARTITIONS, 3) for each in (topic, target, names)])
+        admin.create_topics([NewTopic(each, PARTITIONS, -1) for each in (topic, target, names)])
     with Producer(bootstrap_servers=bootstrap) as producer:
         for number in range(10):
             producer.send(names, b"\0" * 7 + bytes([number]), b"n%d" % number)
@@ -119,7 +122,7 @@ def test_words_are_counted_while_instances_come_and_go(
 ) -> None:
     bootstrap, target = str(cluster.bootstrap), f"{topic}-out"
     with Admin(bootstrap_servers=bootstrap) as admin:
-        admin.create_topics([NewTopic(topic, PARTITIONS, 3), NewTopic(target, PARTITIONS, 3)])
+        admin.create_topics([NewTopic(topic, PARTITIONS, -1), NewTopic(target, PARTITIONS, -1)])
 
     def an_app(number: int) -> Streams:
         settings = {
@@ -142,7 +145,7 @@ def test_words_are_counted_while_instances_come_and_go(
         until(lambda: first.failure is not None or counts_in(bootstrap, target) == expected, "the first one counted")
         assert first.failure is None
         second.start()
-        until(lambda: second.state == "running" and bool(second._tasks), "the second one has tasks")
+        until(lambda: second.state == "running" and bool(second.task_names("running")), "the second one has tasks")
         expected += produce(bootstrap, topic, ["b c", "e"] * 300)
         until(lambda: counts_in(bootstrap, target) == expected, "both together counted")
         first.close()

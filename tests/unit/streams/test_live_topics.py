@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from streams import STRING, JoinWindows, StreamsBuilder, Topology
 from streams.errors import StreamsError
 from streams.live.app import Streams
 from streams.live.assignor import TaskAssignor
-from streams.live.restore import Checkpoint
+from streams.live.members import Said, encode_said
 from streams.live.topics import Subtopology, count_partitions, subtopologies
 
 
@@ -73,12 +73,42 @@ def test_tasks_stay_where_they_are_when_a_member_comes() -> None:
     assert {assignor.task_of(place) for place in after["m2"]}
 
 
-def test_a_checkpoint_is_gone_once_taken_unless_it_may_be_kept(tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path / "0_1")
-    checkpoint.write({"app-counts-changelog": 12})
-    assert checkpoint.take(keep=True) == {"app-counts-changelog": 12}
-    assert checkpoint.take(keep=False) == {"app-counts-changelog": 12}
-    assert checkpoint.take(keep=False) == {}
+def told(name: str, held: dict[str, int]) -> bytes:
+    return encode_said(Said(name, held=held))
+
+
+def test_a_task_goes_to_whoever_has_most_of_its_state() -> None:
+    subs = [Subtopology(0, [], ["l"], changelogs={"s": "c"}, partitions=2)]
+    assignor = TaskAssignor(subs)
+    members = [
+        Member("m0", ["l"], [], user_data=told("a", {"0_0": 5})),
+        Member("m1", ["l"], [], user_data=told("b", {"0_0": 90, "0_1": 7})),
+    ]
+    assert assignor.assign({"l": 2}, members) == {"m0": [TopicPartition("l", 1)], "m1": [TopicPartition("l", 0)]}
+
+
+@given(count=st.integers(1, 5), standbys=st.integers(0, 3))
+def test_standbys_are_elsewhere_than_their_task_and_than_each_other(count: int, standbys: int) -> None:
+    subs = [Subtopology(0, [], ["l"], changelogs={"s": "c"}, partitions=4), Subtopology(1, [], ["x"], partitions=2)]
+    assignor = TaskAssignor(subs, standbys)
+    members = [Member(f"m{n}", ["l", "x"], [], user_data=told(f"i{n}", {})) for n in range(count)]
+    assignor.assign({"l": 4, "x": 2}, members)
+    assignor.on_assignment(assignor.assignment_data())
+    told_of = assignor.dealt.members
+    for partition in range(4):
+        standing_by = [member.member_id for member in told_of if (0, partition) in member.standby]
+        owner = next(member.member_id for member in told_of if (0, partition) in member.active)
+        assert len(standing_by) == min(standbys, count - 1)
+        assert owner not in standing_by
+    assert not any(sub == 1 for member in told_of for sub, _ in member.standby)
+    loads = [len(member.standby) for member in told_of]
+    assert max(loads) - min(loads) <= standbys + 1
+
+
+def test_a_topic_that_a_pattern_matches_belongs_to_its_subtopology() -> None:
+    assignor = TaskAssignor([Subtopology(3, [], [], [re.compile("log-.*")], partitions=1)])
+    assert assignor.assign({"log-a": 1, "other": 1}, members_with([[]])) == {"m0": [TopicPartition("log-a", 0)]}
+    assert assignor.task_of(TopicPartition("log-b", 2)) == (3, 2)
 
 
 def test_a_guarantee_nobody_gives_is_an_error() -> None:
