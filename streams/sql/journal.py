@@ -1,0 +1,103 @@
+"""What was defined, in a topic of its own: every engine of a service reads it, and a new one begins with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from model.ids import TopicPartition
+from streams.sql.statements import CreateAs, Drop, InsertSelect, Statement, Terminate
+
+if TYPE_CHECKING:
+    from clients.consumer import Consumer
+    from clients.producer import Producer
+
+
+class Entry(NamedTuple):
+    """A statement, the properties it was made under, and the number that names its query."""
+
+    text: str
+    properties: Mapping[str, str]
+    number: int
+
+
+class Journal:
+    """One partition, kept for ever. `create` makes the topic when the first statement comes."""
+
+    def __init__(
+        self, topic: str, client: Mapping[str, Any], producer: Callable[[], Producer], create: Callable[[str], None],
+        exists: Callable[[str], bool],
+    ) -> None:  # fmt: skip
+        self.topic = topic
+        self._client = client
+        self._producer = producer
+        self._create = create
+        self._exists = exists
+        self._consumer: Consumer | None = None
+        self._mine: set[int] = set()
+
+    def write(self, entry: Entry) -> None:
+        """Returns when it can't get lost any more."""
+        if self._consumer is None and not self._exists(self.topic):
+            self._create(self.topic)
+        data = msgspec.json.encode(entry._asdict())
+        self._mine.add(self._producer().send(self.topic, data, partition=0).result(30.0).offset)
+
+    def news(self) -> Iterator[Entry]:
+        """What others have written since the last time."""
+        consumer = self._reader()
+        if consumer is None:
+            return
+        place = TopicPartition(self.topic, 0)
+        end = consumer.end_offsets([place])[place]
+        while consumer.position(place) < end:
+            for record in consumer.poll(500):
+                if record.offset not in self._mine and record.value is not None:
+                    found = msgspec.json.decode(bytes(record.value))
+                    yield Entry(found["text"], found["properties"], found["number"])
+
+    def _reader(self) -> Consumer | None:
+        if self._consumer is None and self._exists(self.topic):
+            from clients.consumer import Consumer
+
+            self._consumer = Consumer({**self._client, "enable.auto.commit": False})
+            place = TopicPartition(self.topic, 0)
+            self._consumer.assign([place])
+            self._consumer.seek_to_beginning([place])
+        return self._consumer
+
+    def close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+
+
+Entries = list[tuple[Entry, Statement]]
+
+
+def still_valid(entries: Entries) -> tuple[Entries, set[int]]:
+    """What is left of a journal once DROP and TERMINATE have been taken into account: the definitions that hold, and
+    the numbers of those whose query no longer runs."""
+    kept: Entries = []
+    stopped: set[int] = set()
+    for entry, statement in entries:
+        match statement:
+            case Drop(name):
+                kept = [each for each in kept if getattr(each[1], "name", None) != name]
+            case Terminate(query_id):
+                for other, made in kept:
+                    if query_id is None or _query_id(other, made) == query_id.upper():
+                        stopped.add(other.number)
+            case _:
+                if getattr(statement, "or_replace", False):
+                    kept = [each for each in kept if getattr(each[1], "name", None) != getattr(statement, "name", None)]
+                kept.append((entry, statement))
+    kept = [each for each in kept if not (isinstance(each[1], InsertSelect) and each[0].number in stopped)]
+    return kept, stopped
+
+
+def _query_id(entry: Entry, statement: Statement) -> str:
+    if isinstance(statement, CreateAs):
+        return f"{'CTAS' if statement.is_table else 'CSAS'}_{statement.name}_{entry.number}".upper()
+    return f"INSERTQUERY_{entry.number}"
