@@ -26,6 +26,7 @@ import psutil
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from faults import outages_ms
+from groups_section import grouping
 from kafka_peer import KafkaPeer
 from measures import percentile
 from rich.console import Console
@@ -138,6 +139,7 @@ def idling(start: Callable[..., Any], options: argparse.Namespace) -> list[Row]:
 
 SECTIONS: dict[str, Section] = {
     "throughput": throughput, "start": starting, "kill": killing, "freeze": freezing, "idle": idling,
+    "groups": grouping,
 }  # fmt: skip
 
 
