@@ -20,7 +20,7 @@ import zmq
 
 from transport.credits import WINDOW_BYTES, ReceiveCredit
 from transport.endpoints import bind_tcp, endpoint_of, forget_ipc, ipc_endpoint, pull_socket, unlink_ipc
-from transport.envelope import CREDIT, PROBE, TELL, Envelope, encode
+from transport.envelope import CREDIT, INLINE_BYTES, PROBE, TELL, Envelope, encode
 from transport.faults import FaultHook
 from transport.inbox import Counters, Inbox
 from transport.peer import Buffer, Peer
@@ -206,8 +206,12 @@ class Bus:
             return False
         payload = self._encode_message(message)
         size = len(payload)
-        for buffer in buffers:
-            size += len(buffer)
+        inline = None
+        if buffers:
+            for buffer in buffers:
+                size += len(buffer)
+            if len(buffers) == 1 and len(buffers[0]) <= INLINE_BYTES:
+                inline, buffers = buffers[0], ()
         position = 0 if control else peer.credit.take(size)
         if position < 0:
             return self._refuse(peer)
@@ -225,6 +229,7 @@ class Bus:
             trace_id,
             position,
             payload,
+            inline,
         )
         if not peer.send(control, first, buffers):
             return self._refuse(peer)

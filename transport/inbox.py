@@ -2,15 +2,17 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import zmq
 
 from transport.credits import ReceiveCredit
-from transport.envelope import CREDIT, PROBE, TELL, Envelope, Header, MalformedEnvelope, decode
+from transport.envelope import CREDIT, PROBE, TELL, Envelope, Header, MalformedEnvelope, decode, read_header
 
 log = logging.getLogger(__name__)
+
+_NOBLOCK: Final = int(zmq.NOBLOCK)
 
 
 class Counters(Protocol):
@@ -58,15 +60,16 @@ class Inbox:
 
     def receive(self, socket: "zmq.Socket[bytes]", recv: Callable[..., Any]) -> int:
         """Take one message; its bytes. Raises zmq.Again when there is none. `recv` is `socket.recv`, bound once."""
-        frame: bytes = recv(zmq.NOBLOCK)
+        frame: bytes = recv(_NOBLOCK)
         size = len(frame)
         buffers: list[memoryview] = []
         header = None
         try:
-            header = Header(frame)
+            header = read_header(frame)
             if header.buffers:
                 size += _receive_buffers(recv, header.buffers, buffers)
-            if self._is_stale(header):
+            received = self._admit(header)
+            if received is None:
                 self.stale_dropped += 1
                 if self._metrics is not None:
                     self._metrics.count("bus_stale_dropped")
@@ -83,14 +86,13 @@ class Inbox:
             log.warning("dropping a malformed message on the bus of node %d: %s", self._node_id, error)
             if header is None:
                 while socket.get(zmq.RCVMORE):
-                    recv(zmq.NOBLOCK)
+                    recv(_NOBLOCK)
                 return size
+            received = self.received.get(header.sender)
         if header.kind == CREDIT:
             self._sender.credit_returned(header.sender, header.position)
-        elif header.position:
-            received = self.received.get(header.sender)
-            if received is not None and (received.handle(header.position) or header.kind == PROBE):
-                self._sender.return_credit(header.sender, received)
+        elif header.position and received is not None and (received.handle(header.position) or header.kind == PROBE):
+            self._sender.return_credit(header.sender, received)
         return size
 
     def hand_over(self, envelope: Envelope) -> None:
@@ -101,24 +103,25 @@ class Inbox:
             self.deliver_failures += 1
             log.exception("delivering %r failed", envelope)
 
-    def _is_stale(self, header: Header) -> bool:
-        """Whether sender or receiver meant is a life that is over. A life we hadn't heard of yet is welcome."""
-        if header.to_incarnation != self._incarnation:
-            return True
-        received = self.received.get(header.sender)
-        newest = max(self._sender.peer_incarnation(header.sender), -1 if received is None else received.incarnation)
-        if header.incarnation < newest:
-            return True
-        if received is None or header.incarnation > received.incarnation:
-            self.received[header.sender] = ReceiveCredit(header.incarnation, self._step_bytes)
-        return False
+    def _admit(self, header: Header) -> ReceiveCredit | None:
+        """The sender's credit; None where sender or receiver meant is a life that is over.
+
+        A life we hadn't heard of yet is welcome.
+        """
+        incarnation, sender = header.incarnation, header.sender
+        if header.to_incarnation != self._incarnation or incarnation < self._sender.peer_incarnation(sender):
+            return None
+        received = self.received.get(sender)
+        if received is None or incarnation > received.incarnation:
+            received = self.received[sender] = ReceiveCredit(incarnation, self._step_bytes)
+        return received if received.incarnation == incarnation else None
 
 
 def _receive_buffers(recv: Callable[..., Any], announced: int, buffers: list[memoryview]) -> int:
     """The rest of a message, uncopied; its bytes. Raises MalformedEnvelope when the count isn't as announced."""
     size, has_more = 0, True
     while has_more:
-        part = recv(zmq.NOBLOCK, copy=False)
+        part = recv(_NOBLOCK, False)
         view = part.buffer
         buffers.append(view)
         size += len(view)

@@ -1,14 +1,18 @@
 """The sending ends of the bus's two connections to one life of a peer."""
 
-from collections.abc import Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import zmq
 
 from transport.credits import SendCredit
 from transport.endpoints import push_socket
+from transport.envelope import Buffer
 
-Buffer: TypeAlias = bytes | bytearray | memoryview
+__all__ = ["Buffer", "Peer"]
+
+_NOBLOCK: Final = int(zmq.NOBLOCK)  # an `|` of the enum costs more than a send
+_NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 # Below this a memcpy is cheaper than pyzmq's bookkeeping, which wakes a thread for each buffer that ZeroMQ has let go.
 _ZERO_COPY_BYTES: Final = 128 * 1024
@@ -18,7 +22,17 @@ _CONTROL_MESSAGES: Final = 10_000  # control traffic is small and has no credits
 class Peer:
     """Sends never block: ZeroMQ queues while it connects, and refuses beyond its bounds."""
 
-    __slots__ = ("_control", "_data", "credit", "data_endpoint", "incarnation", "is_closed", "node_id")
+    __slots__ = (
+        "_control",
+        "_data",
+        "_send_control",
+        "_send_data",
+        "credit",
+        "data_endpoint",
+        "incarnation",
+        "is_closed",
+        "node_id",
+    )
 
     def __init__(
         self,
@@ -36,20 +50,22 @@ class Peer:
         self.is_closed = False
         self._data = push_socket(context, data_endpoint, max_messages=0)  # bounded by credits instead
         self._control = push_socket(context, control_endpoint, max_messages=_CONTROL_MESSAGES)
+        # pyzmq's compiled send; the one of zmq.Socket is a Python function around it for socket types of drafts
+        self._send_data: Callable[..., Any] = super(zmq.Socket, self._data).send
+        self._send_control: Callable[..., Any] = super(zmq.Socket, self._control).send
 
     def send(self, control: bool, first: bytes, buffers: Sequence[Buffer]) -> bool:
         """All frames or none. False when ZeroMQ takes no more."""
-        socket = self._control if control else self._data
+        send = self._send_control if control else self._send_data
         try:
             if not buffers:
-                socket.send(first, zmq.NOBLOCK)
+                send(first, _NOBLOCK, True)
                 return True
             # Once the first frame is taken, ZeroMQ takes the others of the message too.
-            socket.send(first, zmq.NOBLOCK | zmq.SNDMORE)
+            send(first, _NOBLOCK_MORE, True)
             last = len(buffers) - 1
             for index, buffer in enumerate(buffers):
-                flags = zmq.NOBLOCK if index == last else zmq.NOBLOCK | zmq.SNDMORE
-                socket.send(buffer, flags, copy=len(buffer) < _ZERO_COPY_BYTES)
+                send(buffer, _NOBLOCK if index == last else _NOBLOCK_MORE, len(buffer) < _ZERO_COPY_BYTES)
         except zmq.Again:
             return False
         return True

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from transport.envelope import HEADER_BYTES, TELL, Header, MalformedEnvelope, decode, encode
+from transport.envelope import HEADER_BYTES, TELL, MalformedEnvelope, decode, encode, read_header
 
 
 class Append(msgspec.Struct, tag="Append", array_like=True, frozen=True, gc=False):
@@ -20,7 +20,7 @@ def a_frame(payload: bytes = b"", address: bytes = b"replica/topic-0") -> bytes:
 
 def test_an_envelope_comes_out_as_it_went_in():
     frame = a_frame(msgspec.msgpack.encode(Append("topic", 5)))
-    header = Header(frame)
+    header = read_header(frame)
     envelope = decode(header, frame, [memoryview(b"batch")], decoder)
 
     assert (header.kind, header.buffers, header.position) == (TELL, 2, 99)
@@ -33,16 +33,31 @@ def test_an_envelope_comes_out_as_it_went_in():
 @pytest.mark.parametrize("frame", [b"", b"x" * (HEADER_BYTES - 1), b"x" * 200, b"\xd1\x09" + b"x" * 200])
 def test_what_is_no_header_is_malformed(frame):
     with pytest.raises(MalformedEnvelope):
-        Header(frame)
+        read_header(frame)
 
 
 @pytest.mark.parametrize("frame", [a_frame(b"\xc1"), a_frame(b""), a_frame(msgspec.msgpack.encode(["Other", 1]))])
 def test_what_is_no_message_of_ours_is_malformed(frame):
     with pytest.raises(MalformedEnvelope):
-        decode(Header(frame), frame, [], decoder)
+        decode(read_header(frame), frame, [], decoder)
 
 
 def test_an_address_that_is_no_text_is_malformed():
     frame = a_frame(msgspec.msgpack.encode(Append("topic", 5)), address=b"\xff\xfe")
     with pytest.raises(MalformedEnvelope):
-        decode(Header(frame), frame, [], decoder)
+        decode(read_header(frame), frame, [], decoder)
+
+
+def test_a_small_buffer_travels_within_the_first_frame():
+    payload = msgspec.msgpack.encode(Append("topic", 5))
+    for content in (b"", b"batch"):
+        frame = encode(TELL, 0, b"a", 3, 1, 7, -1, 0, 99, payload, content)
+        envelope = decode(read_header(frame), frame, [], decoder)
+        assert (envelope.message, envelope.buffers) == (Append("topic", 5), [content])
+
+
+def test_a_buffer_longer_than_its_frame_is_malformed():
+    frame = encode(TELL, 0, b"a", 3, 1, 7, -1, 0, 99, msgspec.msgpack.encode(Append("topic", 5)), b"batch")
+    header = read_header(frame)._replace(inline_bytes=len(frame))
+    with pytest.raises(MalformedEnvelope):
+        decode(header, frame, [], decoder)
