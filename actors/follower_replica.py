@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from actors.actor import Actor
 from actors.ports import ROUND, Buffer, ReplicaPorts
@@ -27,11 +28,10 @@ from machines.follower import (
 )
 from model.errors import StorageFailure
 from protocol.cluster_replication import Diverged, Follow, Lead, Replicate, Replicated, StartAt
-from protocol.records import iter_batches
+from protocol.records import iter_batches, parse_header
 
 
-@dataclass(slots=True, frozen=True)
-class FromLeader:
+class FromLeader(Struct, frozen=True):
     """A message of the leader on `broker_id`, with the records that came beside it."""
 
     broker_id: int
@@ -153,6 +153,9 @@ class FollowerReplica(Actor):
     def _append(self, data: Buffer, offset: int) -> None:
         """Append those of the pushed batches that the log does not hold yet."""
         log = self.replica.log
+        if parse_header(data).base_offset == offset:
+            log.append_as_follower(data)
+            return
         for header in iter_batches(data):
             if header.next_offset <= offset:
                 continue

@@ -7,8 +7,9 @@ told to retry.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from actors.actor import Actor
 from actors.append_request import AppendRequest, MarkerRequest
@@ -42,8 +43,7 @@ from protocol.cluster_replication import Diverged, Follow, Lead, Replicate, Repl
 from protocol.records import next_offset_of
 
 
-@dataclass(slots=True, frozen=True)
-class FromFollower:
+class FromFollower(Struct, frozen=True):
     """A message of the follower on `broker_id`."""
 
     broker_id: int

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 ASK_AGAIN_AFTER_MS = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """The shell is ready; ask the leader."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeaderAppeared:
+class LeaderAppeared(Struct, frozen=True):
     """The leader of `leader_epoch` says it is there (it started, or it lost its memory)."""
 
     leader_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class BatchesArrived:
+class BatchesArrived(Struct, frozen=True):
     """Pushed batches that start at `base_offset`, or only news when `size` is 0."""
 
     leader_epoch: int
@@ -36,16 +35,14 @@ class BatchesArrived:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class LogChanged:
+class LogChanged(Struct, frozen=True):
     """The shell appended or truncated as told: the log ends here now, its last batch has `last_epoch` (-1: empty)."""
 
     log_end_offset: int
     last_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class DivergenceFound:
+class DivergenceFound(Struct, frozen=True):
     """The leader's answer to a Follow: your last epoch is unknown here above (epoch, end_offset)."""
 
     leader_epoch: int
@@ -55,8 +52,7 @@ class DivergenceFound:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class StartMoved:
+class StartMoved(Struct, frozen=True):
     """The leader no longer keeps what we would need."""
 
     leader_epoch: int
@@ -64,16 +60,14 @@ class StartMoved:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(Struct, frozen=True):
     """Some hundred milliseconds went by."""
 
 
 Event = Started | LeaderAppeared | BatchesArrived | LogChanged | DivergenceFound | StartMoved | TimerFired
 
 
-@dataclass(frozen=True, slots=True)
-class AskToFollow:
+class AskToFollow(Struct, frozen=True):
     """Send Follow to the leader."""
 
     log_end_offset: int
@@ -81,36 +75,31 @@ class AskToFollow:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class AppendBatches:
+class AppendBatches(Struct, frozen=True):
     """Append what arrived, from the batch that starts at `from_offset`; then report LogChanged."""
 
     from_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class TruncateTo:
+class TruncateTo(Struct, frozen=True):
     """Cut the log at `offset`; then report LogChanged."""
 
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class RestartAt:
+class RestartAt(Struct, frozen=True):
     """Empty the log and start at `offset`; then report LogChanged."""
 
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Confirm:
+class Confirm(Struct, frozen=True):
     """Send Replicated to the leader."""
 
     log_end_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class MoveHighWatermark:
+class MoveHighWatermark(Struct, frozen=True):
     """The leader's high watermark, as far as our log reaches, and its log start."""
 
     high_watermark: int

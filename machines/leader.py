@@ -269,9 +269,11 @@ class LeaderMachine:
         for member in self._counted():
             if member != self.broker_id:
                 progress = self.progress.get(member)
-                committed = min(committed, progress.log_end_offset if progress else -1)
-        if committed <= self.high_watermark:
-            return []
+                reached = progress.log_end_offset if progress is not None else -1
+                if reached < committed:
+                    committed = reached
+            if committed <= self.high_watermark:
+                return []
         self.high_watermark = committed
         effects: list[Effect] = [AdvanceHighWatermark(committed)]
         error = self._commit_error()

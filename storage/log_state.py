@@ -123,6 +123,8 @@ class LogState:
 
     def _jitter_ms(self, segment: Segment) -> int:
         """Segments that started together shall not all roll together."""
+        if not self.config.segment_jitter_ms:
+            return 0
         most = min(self.config.segment_jitter_ms, self._segment_ms())
         return zlib.crc32(f"{self.topic_partition}{segment.base_offset}".encode()) % most if most > 0 else 0
 

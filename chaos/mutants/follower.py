@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.follower_replica import FollowerReplica
 from chaos.mutants.catalogue import Patches, mutant
