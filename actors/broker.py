@@ -27,6 +27,7 @@ from actors.controller_seat import (
     FromBroker,
 )
 from actors.coordinators import Coordinators
+from actors.deadlines import Deadlines
 from actors.gateways import gateway_endpoint
 from actors.groups import TOPIC as OFFSETS_TOPIC
 from actors.groups import Groups
@@ -98,6 +99,7 @@ class Broker:
         self.port = spec.port
         self.live: dict[int, int] = {}  # broker -> incarnation, as the supervisor last said
         self.cluster_size = 1  # brokers that the supervisor keeps, the dead ones too
+        self.deadlines = Deadlines(self.loop)
         self.link = ControllerLink(self)
         self.coordinators = Coordinators()
         self.transactions = Transactions(self)
@@ -207,6 +209,7 @@ class Broker:
         self._timers.append(self.loop.call_later(seconds, run))
 
     def _timer_round(self) -> None:
+        self.deadlines.timer_round()
         self.replicas.timer_round()
         self.link.timer_round()
 

@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
 from model.errors import OdradekError
+from transport.pending import Pending
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Answer: TypeAlias = list[Buffer] | None
-Dispatch: TypeAlias = Callable[["ClientConnection", memoryview], Answer | Awaitable[Answer]]
+Dispatch: TypeAlias = Callable[["ClientConnection", memoryview], Answer | Awaitable[Answer] | Pending[Any]]
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,9 @@ class ClientConnection(ABC):
         self._max_open_bytes = max_open_bytes
         self._waiting: deque[memoryview] = deque()  # cut, not yet dispatched
         self._waiting_bytes = 0
-        self._open: deque[tuple[asyncio.Future[Answer] | list[Buffer], int]] = deque()  # in request order
+        # in request order
+        self._open: deque[tuple[Pending[Any] | asyncio.Future[Answer] | list[Buffer], int]] = deque()
+        self._is_answering = False
         self._open_bytes = 0
         self._is_write_blocked = False
 
@@ -120,22 +123,47 @@ class ClientConnection(ABC):
                 self._send(answer)
         self._flush()
 
-    def _await(self, answer: Awaitable[Answer], frame_bytes: int) -> None:
+    def _await(self, answer: Awaitable[Answer] | Pending[Any], frame_bytes: int) -> None:
+        self._open_bytes += frame_bytes
+        if isinstance(answer, Pending):
+            self._open.append((answer, frame_bytes))
+            answer.when_done(self._on_resolved)
+            return
         future = asyncio.ensure_future(answer)
         self._open.append((future, frame_bytes))
-        self._open_bytes += frame_bytes
         future.add_done_callback(self._on_answer)
 
+    def _on_resolved(self) -> None:
+        """Not at once: whoever resolves is amid its own work, and may have more answers for us."""
+        if not self._is_answering:
+            self._is_answering = True
+            asyncio.get_running_loop().call_soon(self._answer_resolved)
+
+    def _answer_resolved(self) -> None:
+        self._is_answering = False
+        if not self.is_closed:
+            self._answer_in_order()
+
     def _on_answer(self, answered: "asyncio.Future[Answer]") -> None:
-        if self.is_closed:
-            if not answered.cancelled() and (error := answered.exception()) is not None:
-                log.error("a request of %s failed after the client had gone", self.peer, exc_info=error)
-            return
+        if not self.is_closed:
+            self._answer_in_order()
+        elif not answered.cancelled() and (error := answered.exception()) is not None:
+            log.error("a request of %s failed after the client had gone", self.peer, exc_info=error)
+
+    def _answer_in_order(self) -> None:
         queue = self._open
         while queue:
             head, frame_bytes = queue[0]
             if isinstance(head, list):
                 answer: Answer = head
+            elif isinstance(head, Pending):
+                if not head.is_done:
+                    break
+                try:
+                    answer = head.answer()
+                except Exception as error:
+                    self._fail(error)
+                    return
             elif head.done():
                 try:
                     answer = head.result()

@@ -1,8 +1,8 @@
 """From a client's frame to its handler and back.
 
 Handlers live in `kNN_name.py` and are imported when first asked for. A handler is a function
-`handle(context, request)` that returns a response, None (no answer), or an awaitable of either. It starts in arrival
-order; what it returns leaves in arrival order.
+`handle(context, request)` that returns a response, None (no answer), or an awaitable of either, the quickest of which
+is a `Pending`. It starts in arrival order; what it returns leaves in arrival order.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import importlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from model.errors import ErrorCode, InvalidRequest, KafkaError
 from protocol.api_keys import API_KEYS
 from protocol.frames import RequestHeader, parse_request_header, response_header
+from transport.pending import Pending
 
 if TYPE_CHECKING:
     from actors.broker import Broker
@@ -101,6 +103,10 @@ def encode(header: RequestHeader, response: Any) -> list[Buffer]:
     return [head, *response.encode_chunks(header.api_version)]
 
 
+def _encode_later(header: RequestHeader, response: Any) -> Answer:
+    return None if response is None else encode(header, response)
+
+
 class Dispatcher:
     """Answers frames; one per broker."""
 
@@ -109,7 +115,7 @@ class Dispatcher:
         self._handlers: dict[int, Handler] = {}
         self.faults: RequestFaults | None = None  # chaos, while there is any
 
-    def __call__(self, connection: ClientConnection, frame: memoryview) -> Answer | Awaitable[Answer]:
+    def __call__(self, connection: ClientConnection, frame: memoryview) -> Answer | Awaitable[Answer] | Pending[Any]:
         """The response's chunks without the length prefix, None, or an awaitable of either.
 
         Raises KafkaError or MalformedMessage when the connection must be closed: the header makes no sense, the key is
@@ -135,13 +141,15 @@ class Dispatcher:
         answer = handler(context, request) if self.faults is None else self.faults.serve(context, request, handler)
         if answer is None:
             return None
+        if type(answer) is Pending:
+            answer.shape = partial(_encode_later, header)
+            return answer
         if hasattr(answer, "encode_chunks"):
             return encode(header, answer)
         return self._later(header, answer)
 
     async def _later(self, header: RequestHeader, answer: Awaitable[Any]) -> Answer:
-        response = await answer
-        return None if response is None else encode(header, response)
+        return _encode_later(header, await answer)
 
     def _unsupported_api_versions(self, header: RequestHeader) -> Answer:
         """KIP-511: answer in version 0 without decoding the body, whose shape we can't know."""

@@ -11,7 +11,6 @@ Left out: nothing.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from actors.api.lookup import find_replica
@@ -27,6 +26,7 @@ from protocol.k00_produce import (
     TopicProduceResponse,
 )
 from protocol.records import is_transactional
+from transport.pending import Pending
 
 if TYPE_CHECKING:
     from actors.api.dispatch import RequestContext
@@ -40,15 +40,14 @@ _MOVED = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
 class Produce:
     """One request on its way: counts the partitions that have not answered."""
 
-    __slots__ = ("appends", "context", "future", "open", "request", "timer")
+    __slots__ = ("answer", "appends", "context", "open", "request")
 
     def __init__(self, context: RequestContext, request: ProduceRequest) -> None:
         self.context = context
         self.request = request
         self.appends: list[list[AppendRequest | ErrorCode]] = []
         self.open = 0
-        self.future: asyncio.Future[ProduceResponse | None] = context.broker.loop.create_future()
-        self.timer: asyncio.TimerHandle | None = None
+        self.answer: Pending[ProduceResponse | None] = Pending()
 
     def send(self) -> None:
         """Tell every leader; those that are not here answer by their absence."""
@@ -88,30 +87,28 @@ class Produce:
         if not self.open:
             self._finish()
         elif request.acks == -1:
-            self.timer = broker.loop.call_later(max(request.timeout_ms, 1) / 1000, self._time_out)
+            broker.deadlines.add(self, request.timeout_ms)
 
     def _answered(self, _: AppendRequest) -> None:
         self.open -= 1
         if not self.open:
             self._finish()
 
-    def _time_out(self) -> None:
+    def time_out(self) -> None:
         """What is not committed by now is reported as timed out; it may still be committed later."""
-        self.timer = None
         self._finish(late=ErrorCode.REQUEST_TIMED_OUT)
 
     def _finish(self, late: ErrorCode = ErrorCode.NONE) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-        if self.future.done():
+        if self.answer.is_done:
             return
-        if self.request.acks == 0:
-            self.future.set_result(None)
+        if self.request.acks == -1:
+            self.context.broker.deadlines.discard(self)
+        elif self.request.acks == 0:
+            self.answer.resolve(None)
             if any(_error(a, late) is not ErrorCode.NONE for row in self.appends for a in row):
                 self.context.connection.close()
             return
-        self.future.set_result(self._response(late))
+        self.answer.resolve(self._response(late))
 
     def _response(self, late: ErrorCode) -> ProduceResponse:
         response = ProduceResponse()
@@ -170,8 +167,8 @@ def _error(append: AppendRequest | ErrorCode, late: ErrorCode) -> ErrorCode:
     return late
 
 
-def handle(context: RequestContext, request: ProduceRequest) -> asyncio.Future[ProduceResponse | None]:
+def handle(context: RequestContext, request: ProduceRequest) -> Pending[ProduceResponse | None]:
     """Append and answer."""
     produce = Produce(context, request)
     produce.send()
-    return produce.future
+    return produce.answer

@@ -13,6 +13,7 @@ import uvloop
 from model.errors import OdradekError
 from transport.client_connection import Answer, ClientConnection
 from transport.listener import Listener, ListenerLimits
+from transport.pending import Pending
 from transport.ports import listen_socket
 
 HOST = "127.0.0.1"
@@ -100,6 +101,52 @@ def test_responses_leave_in_the_order_of_requests():
         await listener.close()
 
     run(scenario)
+
+
+def test_pending_answers_keep_the_order_among_all_others():
+    async def scenario() -> None:
+        pending: dict[bytes, Any] = {}
+
+        def dispatch(connection: ClientConnection, frame: memoryview) -> Any:
+            name = bytes(frame)
+            if name == b"now":
+                return [b"now"]
+            pending[name] = Pending() if name != b"future" else asyncio.get_running_loop().create_future()
+            return pending[name]
+
+        listener = await a_listener(dispatch)
+        reader, writer = await a_client(listener)
+        writer.write(b"".join(map(framed, (b"first", b"now", b"future", b"silent", b"shaped"))))
+        while len(pending) < 4:
+            await asyncio.sleep(0)
+        pending[b"shaped"].shape = lambda text: [text.upper()]
+        pending[b"shaped"].resolve(b"last")
+        pending[b"silent"].resolve(None)
+        pending[b"first"].resolve([b"first"])
+        assert [await next_frame(reader), await next_frame(reader)] == [b"first", b"now"]
+        pending[b"future"].set_result([b"future"])
+        assert [await next_frame(reader), await next_frame(reader)] == [b"future", b"LAST"]
+        await listener.close()
+
+    run(scenario)
+
+
+def test_a_pending_answer_that_takes_no_shape_costs_its_client_the_connection(caplog):
+    async def scenario() -> None:
+        answer: Pending[int] = Pending()
+        answer.shape = lambda number: [number // 0]
+        listener = await a_listener(lambda connection, frame: answer)
+        reader, writer = await a_client(listener)
+        writer.write(framed(b"x"))
+        while not listener.frames:
+            await asyncio.sleep(0)
+        answer.resolve(1)
+        assert await reader.read() == b""
+        await listener.close()
+
+    with caplog.at_level(logging.ERROR):
+        run(scenario)
+    assert "its request failed" in caplog.text
 
 
 def test_a_request_without_answer_sends_nothing():
