@@ -74,6 +74,7 @@ MEMORY_ROUND_S = 1.0
 CLOSE_S = 0.5
 HANDOVER_MS = 1_000
 SETTLE_S = 0.5
+_REPLICATION_MESSAGES = frozenset(get_args(ReplicationMessage))
 _TRANSACTION_MESSAGES = frozenset(get_args(TransactionMessage))
 
 
@@ -217,6 +218,9 @@ class Broker:
 
     def on_envelope(self, envelope: Envelope) -> None:
         """Mail from another broker, or from the supervisor."""
+        if type(envelope.message) in _REPLICATION_MESSAGES:  # first, for they are many
+            self.replicas.on_envelope(envelope)
+            return
         address = envelope.address
         if address == LINK_ADDRESS:
             self.link.on_message(envelope.message, envelope.trace_id)

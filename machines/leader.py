@@ -194,9 +194,10 @@ class LeaderMachine:
             progress.goal_offset, progress.goal_ms = self.log_end_offset, now_ms
         if progress.log_end_offset == self.log_end_offset:
             progress.caught_up_ms = now_ms
-        effects = self._push(event.follower, progress)
+        effects = self._push(event.follower, progress) if progress.next_offset < self.log_end_offset else []
         effects += self._advance()
-        effects += self._maybe_grow(event.follower, progress, now_ms)
+        if event.follower not in self.isr:
+            effects += self._maybe_grow(event.follower, progress, now_ms)
         return effects
 
     # -- pushing ---------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ closing, `log_state.py` the fields.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from model.configs import LogConfig
 from model.errors import InvalidRecord, OffsetOutOfRange
@@ -29,8 +29,7 @@ from storage.segment import Segment
 from storage.txn_index import AbortedTransaction
 
 
-@dataclass(frozen=True, slots=True)
-class AppendInfo:
+class AppendInfo(NamedTuple):
     """What an append did. `batches` is as written; of a duplicate, the offsets are those of the first copy."""
 
     first_offset: int
