@@ -167,7 +167,8 @@ class ControllerLink:
         rack = self.broker.config.raw("broker.rack") or None
         self._send(
             RegisterBroker(
-                next(self._numbers), spec.broker_id, spec.incarnation, spec.host, self.broker.port, rack, version
+                next(self._numbers), spec.broker_id, spec.incarnation, spec.host, self.broker.port, rack, version,
+                self.broker.replicas.logs.had_doubts,
             )
         )
 

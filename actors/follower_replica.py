@@ -115,8 +115,10 @@ class FollowerReplica(Actor):
                 if effect.log_start_offset > log.log_start_offset and effect.log_start_offset <= log.log_end_offset:
                     log.advance_log_start(effect.log_start_offset)
             elif type(effect) is AskToFollow:
+                knows_what_it_has = effect.last_epoch >= 0 or log.log_start_offset == log.log_end_offset
+                log_end_offset = effect.log_end_offset if knows_what_it_has else -1
                 message = Follow(
-                    epoch, effect.log_end_offset, effect.last_epoch, self.ports.incarnation, effect.attempt
+                    epoch, log_end_offset, effect.last_epoch, self.ports.incarnation, effect.attempt
                 )
                 self.ports.send(self.leader_id, replica, message)
             elif type(effect) is TruncateTo:

@@ -71,6 +71,11 @@ class LogDirectory:
             logger.info("removing %d logs whose deletion a crash cut short", len(doomed))
             self._executor.submit(_remove_all, aside, doomed)
 
+    @property
+    def had_doubts(self) -> bool:
+        """At the start there were logs whose ends the machine, going down, may have taken."""
+        return self._boot.had_doubts
+
     # -- logs ----------------------------------------------------------------------------------------------------------
 
     def open(self, partition: TopicPartition, topic_id: bytes, config: LogConfig, now_ms: int) -> Log:

@@ -171,7 +171,7 @@ class Faults(NetworkFaults, AdminFaults):
 
     def _lose_power(self, victim: Process) -> str | None:
         """Unless acknowledged data must be lost by it."""
-        for info in self.cluster.metadata.truth.all_partitions():
+        for info in (*self.cluster.metadata.truth.all_partitions(), *self._decided()):
             others = [member for member in info.isr if member != victim.broker_id]
             is_safe = any(self._is_well(member) for member in others) and not self._may_shrink(info)
             if victim.broker_id in info.isr and not is_safe:
@@ -181,6 +181,11 @@ class Faults(NetworkFaults, AdminFaults):
         self.cluster.lose_power(victim.broker_id)
         damage = self.cluster.platters[victim.broker_id].flip_a_bit() if self.chance.random() < 0.3 else None
         return victim.name + (f", a bit flipped at {damage}" if damage else "")
+
+    def _decided(self) -> list[PartitionInfo]:
+        """What the controller has made up its mind to, and is still writing down."""
+        images = [p.broker.controller.image for p in self.cluster.living if p.broker is not None]
+        return [info for image in images if image is not None for info in image.all_partitions()]
 
     def _may_shrink(self, info: PartitionInfo) -> bool:
         """A proposal is on its way that may take out of the ISR the very members that still have everything."""

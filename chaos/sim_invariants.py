@@ -191,6 +191,7 @@ class Checker:
         while gone + 1 < len(log.batches) and log.batches[gone].next_offset <= partition.deleted_to:
             gone += 1
         del log.batches[:gone]
+        log.listed_from = log.batches[0].base_offset if log.batches else log.log_start_offset
         log.checked, log.is_doubtful = 0, process.broker_id in self.cluster.lost_power
         self.cluster.lost_power.discard(process.broker_id)
         log.on_cut = lambda cut, end: self._on_cut(process, partition, cut, end)

@@ -82,6 +82,7 @@ class WatchedLog(Log):
 
     batches: list[Batch]
     checked: int = 0
+    listed_from: int = 0  # offset; what is below was deleted on purpose and is not listed, though it may be there
     is_doubtful: bool = False
     on_cut: Callable[[WatchedLog, int], None] | None = None
 
@@ -114,6 +115,7 @@ class WatchedLog(Log):
 
     def truncate_fully_and_start_at(self, offset: int) -> None:
         super().truncate_fully_and_start_at(offset)
+        self.listed_from = offset
         self._cut(0, offset)  # what it had below was deleted on purpose, or the checker will say so
 
     def delete(self) -> None:

@@ -30,5 +30,5 @@ class Partition:
 
 def skipped_in(partition: Partition, log: WatchedLog) -> int:
     """How many of the committed batches lie before the first one of this log, which DeleteRecords has moved."""
-    first = log.batches[0].base_offset if log.batches else log.log_start_offset
+    first = log.batches[0].base_offset if log.batches else max(log.log_start_offset, log.listed_from)
     return bisect_left(partition.committed, first, key=lambda batch: batch.base_offset) if first else 0

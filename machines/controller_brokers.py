@@ -47,6 +47,8 @@ def register(state: ControllerState, request: RegisterBroker) -> RegisterBrokerR
         state.record(now)
         if not is_same:
             _bring_online(state, request.broker_id)
+            if request.has_doubts:
+                _leave_to_others(state, request.broker_id)
         settle_leaderless(state)
     return RegisterBrokerReply(request.correlation_id, int(ErrorCode.NONE), epoch)
 
@@ -81,6 +83,14 @@ def _bring_online(state: ControllerState, broker_id: int) -> None:
         if broker_id in partition.offline_replicas:
             offline = tuple(replica for replica in partition.offline_replicas if replica != broker_id)
             state.change(partition, offline=offline)
+
+
+def _leave_to_others(state: ControllerState, broker_id: int) -> None:
+    """A member that may have lost the end of its log vouches for nothing while another may still have it (KIP-966)."""
+    for partition in state.image.partitions_of(broker_id):
+        others = tuple(member for member in partition.isr if member != broker_id)
+        if others and len(others) < len(partition.isr):
+            state.change(partition, isr=others)
 
 
 def fence_the_missing(state: ControllerState, alive: Mapping[int, int]) -> None:

@@ -4,7 +4,8 @@
 is seen twice, or by two controllers one after the other, does no harm:
 - dead brokers leave the ISR, as do replicas whose disk failed, and brokers that shut down as long as somebody stays;
 - if nobody stays, the ISR is kept as it is: its members have every acknowledged record, so the first of them to come
-  back leads again. Several that die in one event stay in it together;
+  back leads again. Several that die in one event stay in it together, but one that comes back after a power loss leaves
+  it to the others;
 - the leader stays if it may, else the first of `replicas` that is in the ISR leads;
 - a replica outside the ISR leads only where `unclean.leader.election.enable` says so.
 """

@@ -96,6 +96,7 @@ class LeaderMachine:
     epoch_start_offset: int = field(init=False)
     progress: dict[int, Progress] = field(init=False)
     proposed_isr: tuple[int, ...] | None = None
+    proposed_incarnations: tuple[int, ...] = ()
     proposed_ms: int = 0
     at_stake: set[int] = field(default_factory=set)  # members of every proposal made in this partition epoch
     waiting: deque[tuple[int, object]] = field(default_factory=deque)  # (offset that must be committed, token)
@@ -106,7 +107,7 @@ class LeaderMachine:
         self._meet(self.replicas, self.started_ms)
         if self.is_resumed:
             self.at_stake.update(self.replicas)
-            self.proposed_isr, self.proposed_ms = self.isr, self.started_ms - PROPOSAL_RETRY_MS
+            self._propose_as_it_is(self.started_ms - PROPOSAL_RETRY_MS)
 
     def step(self, event: Event, now_ms: int) -> list[Effect]:
         """Take one event in and say what is to be done, in order."""
@@ -130,7 +131,7 @@ class LeaderMachine:
                 return self._on_isr(event, now_ms)
             case IsrRefused():
                 if self.proposed_isr is not None:
-                    self.proposed_isr, self.proposed_ms = self.isr, now_ms
+                    self._propose_as_it_is(now_ms)
                 return []
             case FollowerGone():
                 return self._on_gone(event, now_ms)
@@ -245,7 +246,7 @@ class LeaderMachine:
             if epoch < event.last_epoch or end_offset < event.log_end_offset:
                 progress.is_following = False
                 return [SendDiverged(event.follower, epoch, end_offset, event.attempt)]
-        elif event.log_end_offset != self.log_start_offset:  # it has records of which it knows no epoch, or none
+        elif event.log_end_offset > self.log_end_offset:  # it is empty, but stands where we have never been
             progress.is_following = False
             return [SendStartAt(event.follower, self.log_start_offset, event.attempt)]
         progress.is_following = True
@@ -292,11 +293,23 @@ class LeaderMachine:
         return self._propose((*self.isr, follower), now_ms)
 
     def _propose(self, isr: Sequence[int], now_ms: int) -> list[Effect]:
-        ordered = tuple(r for r in self.replicas if r in isr)
-        self.proposed_isr, self.proposed_ms = ordered, now_ms
-        self.at_stake.update(ordered)
-        incarnations = tuple(self.progress[r].incarnation if r != self.broker_id else -1 for r in ordered)
-        return [ProposeIsr(ordered, incarnations, self.partition_epoch)]
+        self.proposed_isr = tuple(r for r in self.replicas if r in isr)
+        self.proposed_incarnations = tuple(
+            self.progress[r].incarnation if r != self.broker_id else -1 for r in self.proposed_isr
+        )
+        self.at_stake.update(self.proposed_isr)
+        return self._propose_again(now_ms)
+
+    def _propose_as_it_is(self, proposed_ms: int) -> None:
+        """At the next timer: nobody joins, so nobody's life is checked; what was proposed before is void after it."""
+        self.proposed_isr, self.proposed_ms = self.isr, proposed_ms
+        self.proposed_incarnations = (-1,) * len(self.isr)
+
+    def _propose_again(self, now_ms: int) -> list[Effect]:
+        """Of the same lives as before: a member that came back since may have lost what it was proposed for."""
+        assert self.proposed_isr is not None
+        self.proposed_ms = now_ms
+        return [ProposeIsr(self.proposed_isr, self.proposed_incarnations, self.partition_epoch)]
 
     def _on_isr(self, event: IsrCommitted, now_ms: int) -> list[Effect]:
         if event.partition_epoch <= self.partition_epoch:
@@ -362,7 +375,7 @@ class LeaderMachine:
             effects += pushed
         if self.proposed_isr is not None:
             if now_ms - self.proposed_ms >= PROPOSAL_RETRY_MS:
-                effects += self._propose(self.proposed_isr, now_ms)
+                effects += self._propose_again(now_ms)
             return effects
         lagging = [r for r in self.isr if r != self.broker_id and self._lags(r, now_ms)]
         if lagging:

@@ -88,6 +88,7 @@ class RegisterBroker(msgspec.Struct, tag="RegisterBroker", array_like=True, froz
     port: int
     rack: str | None = None
     last_version: int = NO_VERSION
+    has_doubts: bool = False  # the machine went down since its logs were last sound: their ends may be gone
 
 
 class RegisterBrokerReply(msgspec.Struct, tag="RegisterBrokerReply", array_like=True, frozen=True, gc=False):

@@ -16,7 +16,7 @@ class Follow(msgspec.Struct, tag="Follow", array_like=True, frozen=True, gc=Fals
     """Follower → leader: "my log ends here, its last batch is of that epoch; push from there"."""
 
     leader_epoch: int
-    log_end_offset: int
+    log_end_offset: int  # -1: I have records of which I know no epoch, so nothing of them can be matched
     last_epoch: int  # -1: my log is empty
     incarnation: int
     attempt: int  # echoed by every answer, so that a late one neither truncates nor vouches for the log

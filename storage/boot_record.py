@@ -27,7 +27,7 @@ def current_boot_id() -> str:
 
 
 class BootRecord:
-    """Read at the start, before a log is opened; `save` when `has_changed`."""
+    """Read at the start, before a log is opened; `save` when `has_changed`. `had_doubts`: then, of any log."""
 
     def __init__(self, directory: Path, disk: Disk, boot_id: str, logs: Iterable[str]) -> None:
         """`logs` are all that the directory holds; after a clean stop, none: those need no trust."""
@@ -37,6 +37,7 @@ class BootRecord:
         lines = (read_whole(disk, self._path) or b"").decode("utf-8", "replace").splitlines()
         is_same_boot = bool(boot_id) and lines[:1] == [boot_id]
         self._doubtful: set[str] = set(lines[1:]) if is_same_boot else set(logs)
+        self.had_doubts = bool(self._doubtful)
         self.has_changed = not is_same_boot
 
     def trusts(self, log: str) -> bool:

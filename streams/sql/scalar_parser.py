@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import exp, parser, tokens
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.parser import Parser
-from sqlglot.tokens import Tokenizer
 
 from streams.sql.errors import Span, SqlError
 from streams.sql.syntax import (
@@ -43,15 +41,15 @@ def _arrow_lambda(parser: Any, parameters: list[Any]) -> Any:
 class Ksql(Dialect):
     """Every function is just a name with arguments (ours to know), `->` a field of a struct, `=>` a lambda."""
 
-    class Tokenizer(Tokenizer):
-        IDENTIFIERS = ["`", '"']  # noqa: RUF012
+    class Tokenizer(tokens.Tokenizer):
+        IDENTIFIERS: ClassVar[list[Any]] = ["`", '"']
 
-    class Parser(Parser):
-        FUNCTIONS = {}  # noqa: RUF012
-        FUNCTION_PARSERS = {"CAST": Parser.FUNCTION_PARSERS["CAST"]}  # noqa: RUF012
-        NO_PAREN_FUNCTIONS = {}  # noqa: RUF012
-        NO_PAREN_FUNCTION_PARSERS = {"CASE": Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}  # noqa: RUF012
-        LAMBDAS = {Tokenizer.KEYWORDS["=>"]: _arrow_lambda}  # noqa: RUF012
+    class Parser(parser.Parser):
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CAST": parser.Parser.FUNCTION_PARSERS["CAST"]}
+        NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
+        NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": parser.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+        LAMBDAS: ClassVar[dict[Any, Any]] = {tokens.Tokenizer.KEYWORDS["=>"]: _arrow_lambda}
 
 
 def parse_scalar(text: str, start: int) -> Expr:

@@ -71,6 +71,11 @@ def test_a_fresh_process_tells_the_same_story_byte_by_byte(kind: str) -> None:
     assert elsewhere(seed) == "\n".join(simulate(seed, is_traced=True).lines) + "\n"
 
 
+@pytest.mark.parametrize("seed", [1, 16, 22, 93, 3710, 4378, 4439, 4530, 4649, 4799])
+def test_a_seed_that_once_found_something_holds(seed: int) -> None:
+    assert simulate(seed).violation == ""
+
+
 @pytest.mark.parametrize("path", sorted(TRANSCRIPTS.glob("seed_*.txt")), ids=lambda path: path.stem)
 def test_a_seed_that_was_saved_since_it_failed_holds_now_and_is_one_story(path: Path) -> None:
     seed = int(path.stem.removeprefix("seed_"))

@@ -58,8 +58,9 @@ class TestController:
         assert reply.message.correlation_id == request.correlation_id  # type: ignore[union-attr, attr-defined]
         return reply.message
 
-    def register(self, broker: int, incarnation: int = 1, last_version: int = -1):
-        return self.ask(RegisterBroker(9, broker, incarnation, "host", 9000 + broker, None, last_version), broker)
+    def register(self, broker: int, incarnation: int = 1, last_version: int = -1, has_doubts: bool = False):
+        request = RegisterBroker(9, broker, incarnation, "host", 9000 + broker, None, last_version, has_doubts)
+        return self.ask(request, broker)
 
     def die(self, broker: int, incarnation: int = 1) -> list[Effect]:
         return self.step(BrokerDied(broker, incarnation))

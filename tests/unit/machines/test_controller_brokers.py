@@ -47,6 +47,28 @@ def test_the_last_isr_member_stays_in_the_isr_and_leads_again_when_it_is_back():
     assert controller.partition() == PartitionRecord("t", 0, (1, 2, 3), (1,), 1, 2, 4)
 
 
+def test_after_a_power_loss_a_member_leaves_the_lead_to_those_that_may_still_have_everything():
+    """Simulated seed 4530."""
+    controller = TestController()
+    controller.create("t", (1, 2, 3))
+    controller.die(1)
+    controller.step(Elected(1, 2, {}))  # 2 and 3 are missing, both at once
+    assert (controller.partition().leader, controller.partition().isr) == (-1, (2, 3))
+    controller.register(3, incarnation=2, has_doubts=True)
+    assert (controller.partition().leader, controller.partition().isr) == (-1, (2,))
+    controller.register(2)
+    assert (controller.partition().leader, controller.partition().isr) == (2, (2,))
+
+
+def test_the_last_member_leads_even_after_a_power_loss():
+    controller = TestController()
+    controller.create("t", (1, 2, 3))
+    for broker in (3, 2, 1):
+        controller.die(broker)
+    controller.register(1, incarnation=2, has_doubts=True)
+    assert (controller.partition().leader, controller.partition().isr) == (1, (1,))
+
+
 def test_an_unclean_election_happens_only_where_the_topic_permits_it():
     controller = TestController()
     controller.create("clean", (1, 2))

@@ -206,7 +206,7 @@ def test_a_refused_proposal_stays_at_stake_since_its_twin_may_still_be_accepted(
     leader.step(IsrRefused())
     assert not acks_without_broker_3(leader)
     leader.now_ms = 300
-    assert ProposeIsr((1, 2), (-1, 1), 7) in leader.step(TimerFired()), "it is withdrawn by proposing what is"
+    assert ProposeIsr((1, 2), (-1, -1), 7) in leader.step(TimerFired()), "it is withdrawn by proposing what is"
     assert leader.machine.high_watermark == 10
     assert AdvanceHighWatermark(11) in leader.step(IsrCommitted((1, 2), (1, 2, 3), 8))
 
@@ -255,7 +255,7 @@ def test_a_question_that_comes_late_does_not_take_the_place_of_the_newer_one() -
 def test_after_a_crash_every_replica_is_at_stake_until_our_isr_is_confirmed() -> None:
     leader = a_leader(isr=(1, 2), is_resumed=True)
     assert not acks_without_broker_3(leader), "what the crashed one proposed may have been accepted"
-    assert ProposeIsr((1, 2), (-1, 1), 7) in leader.step(TimerFired())
+    assert ProposeIsr((1, 2), (-1, -1), 7) in leader.step(TimerFired())
     assert AdvanceHighWatermark(11) in leader.step(IsrCommitted((1, 2), (1, 2, 3), 8))
 
 
@@ -269,5 +269,20 @@ def test_a_follower_that_needs_deleted_records_is_made_to_ask_where_to_start() -
 
 def test_records_of_unknown_epochs_are_not_taken_for_a_part_of_our_log() -> None:
     leader = Leader()
-    assert leader.follow(2, log_end=6, last_epoch=-1) == [SendStartAt(2, 0, 1)]
+    assert leader.follow(2, log_end=-1, last_epoch=-1) == [SendStartAt(2, 0, 1)]
     assert leader.follow(3, log_end=0, last_epoch=-1)[0] == Push(3, 0, 1 << 20, attempt=1)
+
+
+def test_a_log_that_was_emptied_goes_on_where_it_ends() -> None:
+    leader = Leader()
+    assert leader.follow(2, log_end=6, last_epoch=-1)[0] == Push(2, 6, 1 << 20, attempt=1)
+    assert leader.follow(3, log_end=11, last_epoch=-1) == [SendStartAt(3, 0, 1)], "we have never been there"
+
+
+def test_a_proposal_made_again_is_of_the_same_lives() -> None:
+    """Simulated seed 4799: the member had lost its log since, and would have been taken in for its former life."""
+    leader = a_leader_that_proposed_to_grow()
+    leader.step(FollowerGone(3))
+    leader.step(Followed(3, 2, 0, -1, (-1, -1), attempt=5))
+    leader.now_ms = 300
+    assert ProposeIsr((1, 2, 3), (-1, 1, 1), 7) in leader.step(TimerFired())
