@@ -26,7 +26,7 @@ def truncation_to_the_high_watermark(patches: Patches) -> None:
     original = patches.replace(FollowerReplica, "on_start", on_start)
 
 
-@mutant("old-leaders-are-not-fenced", "a follower takes batches of any leader epoch", hint=50)
+@mutant("old-leaders-are-not-fenced", "a follower takes batches of any leader epoch", hint=497)
 def old_leaders_are_not_fenced(patches: Patches) -> None:
     def on_receive(self: FollowerReplica, message: Any) -> None:
         if hasattr(message, "broker_id"):
