@@ -173,6 +173,8 @@ class ControllerLink:
         )
 
     def _on_registered(self, message: RegisterBrokerReply) -> None:
+        if message.incarnation != self.broker.spec.incarnation:
+            return  # our predecessor asked
         if message.error == ErrorCode.NONE:
             self.is_registered = True
             self.registered.set()

@@ -30,7 +30,7 @@ def register(state: ControllerState, request: RegisterBroker) -> RegisterBrokerR
     if request.incarnation <= state.dead.get(request.broker_id, -1) or (
         known is not None and not known.is_fenced and known.incarnation > request.incarnation
     ):
-        return RegisterBrokerReply(request.correlation_id, int(ErrorCode.STALE_BROKER_EPOCH), epoch)
+        return _answered(request, ErrorCode.STALE_BROKER_EPOCH, epoch)
     is_same = known is not None and not known.is_fenced and known.incarnation == request.incarnation
     if known is not None and not known.is_fenced and not is_same:
         broker_down(state, known.broker_id, known.incarnation)
@@ -50,7 +50,11 @@ def register(state: ControllerState, request: RegisterBroker) -> RegisterBrokerR
             if request.has_doubts:
                 _leave_to_others(state, request.broker_id)
         settle_leaderless(state)
-    return RegisterBrokerReply(request.correlation_id, int(ErrorCode.NONE), epoch)
+    return _answered(request, ErrorCode.NONE, epoch)
+
+
+def _answered(request: RegisterBroker, error: ErrorCode, controller_epoch: int) -> RegisterBrokerReply:
+    return RegisterBrokerReply(request.correlation_id, int(error), controller_epoch, request.incarnation)
 
 
 def broker_down(state: ControllerState, broker_id: int, incarnation: int) -> None:

@@ -97,6 +97,7 @@ class RegisterBrokerReply(msgspec.Struct, tag="RegisterBrokerReply", array_like=
     correlation_id: int
     error: int
     controller_epoch: int
+    incarnation: int  # that asked: an answer may come so late that it finds its successor
 
 
 class ControlledShutdown(msgspec.Struct, tag="ControlledShutdown", array_like=True, frozen=True, gc=False):

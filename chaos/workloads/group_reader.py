@@ -13,6 +13,7 @@ from chaos.workloads.workload import Workload
 
 _MOST_AT_ONCE = 200
 _POLL_S = 0.1
+GIVE_BACK_S = 10.0
 
 
 class Member:
@@ -76,6 +77,18 @@ class Member:
         self.workload.ledger.note_ops(1)
 
     def leave(self) -> None:
+        """Give everything back, then close.
+
+        A close that still has partitions to give back calls our callbacks, and librdkafka sometimes never comes back
+        from there, with Python's lock in its hand: not this reader stands still then but the whole process.
+        """
+        try:
+            self.client.unsubscribe()
+            give_up_s = time.monotonic() + GIVE_BACK_S
+            while self.client.assignment() and time.monotonic() < give_up_s:
+                self.read_once()
+        except KafkaException as error:
+            self.workload.note_error(error)
         self.workload.history.append(self.process, "info", "crash")
         self.client.close()
 
