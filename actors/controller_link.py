@@ -168,7 +168,7 @@ class ControllerLink:
         self._send(
             RegisterBroker(
                 next(self._numbers), spec.broker_id, spec.incarnation, spec.host, self.broker.port, rack, version,
-                self.broker.replicas.logs.had_doubts,
+                self.broker.replicas.logs.had_doubts and not self.registered.is_set(),
             )
         )
 

@@ -54,7 +54,7 @@ class LogDirectory:
         logs = {name for name in names if _is_log(name)}
         self._unflushed = set() if self._was_clean else set(logs)  # nobody has opened them since an unclean end
         self._boot = BootRecord(path, disk, current_boot_id(), () if self._was_clean else logs)
-        self._save_boot_record()
+        self.save_boot_record()
         aside = OsDisk(max_open_files=16)
         self._files = {kind: OffsetCheckpoint(path / kind, aside) for kind in KINDS}
         self._written = {kind: file.read() for kind, file in self._files.items()}
@@ -160,9 +160,10 @@ class LogDirectory:
     def doubt(self, partition: TopicPartition) -> None:
         """The disk failed under it: the next start reads and checks it."""
         self._boot.doubt(str(partition))
-        asyncio.get_running_loop().call_soon(self._save_boot_record)
+        asyncio.get_running_loop().call_soon(self.save_boot_record)
 
-    def _save_boot_record(self) -> None:
+    def save_boot_record(self) -> None:
+        """To be called often: a log that was vouched for and is not written down is doubted again by the next life."""
         if self._boot.has_changed:
             self._boot.save()
 
@@ -176,7 +177,7 @@ class LogDirectory:
         if replace:
             known.clear()
         known.update(offsets)
-        self._save_boot_record()
+        self.save_boot_record()
         if known == self._written[kind]:
             return
         rows = self._written[kind] = dict(known)

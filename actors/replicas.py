@@ -334,6 +334,7 @@ class Replicas:
 
     def timer_round(self) -> None:
         """Visit every replica that still waits for something; idle ones cost nothing."""
+        self.logs.save_boot_record()
         if self._round:
             addresses, self._round = self._round, {}
             for address in addresses:
