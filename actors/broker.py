@@ -339,7 +339,7 @@ class Broker:
             self.config = self.static_config.with_overrides(dynamic)
             topics = set(self.image.topics)
         me = self.image.brokers.get(self.spec.broker_id)
-        if me is None or me.incarnation != self.spec.incarnation or me.is_fenced:
+        if me is None or me.incarnation != self.spec.incarnation:
             return  # this image is from before we were registered: what it says we lead, we no longer do
         for topic in topics:
             info = self.image.topics.get(topic)

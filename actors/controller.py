@@ -31,12 +31,14 @@ from machines.controller import (
     Effect,
     Elected,
     Event,
+    Resign,
     Send,
     StoreSnapshot,
     Tick,
 )
 from machines.metadata import MetadataImage
 from model.configs import BrokerConfig
+from model.errors import OdradekError
 from protocol.cluster_control import ControllerMessage, ControllerRequest, NotController
 from protocol.metadata_records import MetadataRecord
 from storage.metadata_store import MetadataStore
@@ -44,12 +46,20 @@ from storage.metadata_store import MetadataStore
 log = logging.getLogger(__name__)
 
 
+class CutOff(OdradekError):
+    """Too few brokers hear this controller. It should not run for the lease again for `wait_ms`."""
+
+    def __init__(self, wait_ms: int) -> None:
+        super().__init__("too few of the brokers hear it")
+        self.wait_ms = wait_ms
+
+
 class Controller:
     """`send(broker_id, message)` must deliver to the own broker too, and in order. `clock()` is now in ms.
 
     `view_of_live_brokers()` is broker -> incarnation as the supervisor last said. `on_lost(reason)` is called once if
     the controller can't go on (disk trouble, lost lease, a bug); it has given the lease up by then, and
-    `run_for_lease` may be called again.
+    `run_for_lease` may be called again. After CutOff others should have the lease first.
     """
 
     def __init__(
@@ -216,7 +226,7 @@ class Controller:
             if records:
                 await self._in_thread(self._store.put_if_version, epoch, base_version, records)
             self._deliver(effects)
-            if snapshot is not None:
+            if snapshot is not None and self._machine is not None:
                 await self._in_thread(self._store.put_snapshot, epoch, snapshot.version, snapshot.records)
 
     async def _in_thread(
@@ -249,6 +259,8 @@ class Controller:
             elif isinstance(effect, Broadcast):
                 for broker_id in {**self._view_of_live_brokers(), self._broker_id: 0}:
                     self._send(broker_id, effect.message)
+            elif isinstance(effect, Resign):
+                self._lose(CutOff(self._config.get_int("broker.session.timeout.ms")))
 
     def _schedule_tick(self) -> None:
         self._ticking = asyncio.get_running_loop().call_later(self._tick_s, self._tick)
@@ -261,7 +273,8 @@ class Controller:
     def _lose(self, reason: BaseException) -> None:
         if self._machine is None:
             return
-        log.error("broker %d gives up being the controller: %s", self._broker_id, reason, exc_info=reason)
+        trace = None if isinstance(reason, CutOff) else reason
+        log.error("broker %d gives up being the controller: %s", self._broker_id, reason, exc_info=trace)
         self._give_up()
         if self.on_lost is not None:
             self.on_lost(reason)

@@ -41,6 +41,9 @@ class ControllerEvents:
         cause, reason = self._cause(event)
         for effect in effects:
             if isinstance(effect, AppendRecords):
+                unheard = self._unheard(effect, event)
+                if unheard is not None:
+                    cause, reason = unheard
                 if len(self._causes) >= _KEPT_CAUSES:
                     del self._causes[next(iter(self._causes))]
                 self._causes[effect.base_version] = cause
@@ -71,6 +74,22 @@ class ControllerEvents:
             case Asked(_, request):
                 return NOTHING, type(request).__name__
         return NOTHING, ""
+
+    def _unheard(self, effect: AppendRecords, event: Event) -> tuple[int, str] | None:
+        """Who is fenced without a death: told here, since it is the cause of the rest."""
+        if type(event) is not Tick:
+            return None
+        fenced = [record for record in effect.records if type(record) is BrokerRecord and record.is_fenced]
+        if not fenced:
+            return None
+        told = NOTHING
+        for record in fenced:
+            self._brokers[record.broker_id] = record
+            told = self.events.tell(
+                "broker-removed", f"broker {record.broker_id}", incarnation=record.incarnation, reason="it is not heard"
+            )
+        names = ", ".join(str(record.broker_id) for record in fenced)
+        return told, f"broker {names} is not heard"
 
     def _on_elected(self, broker_id: int, epoch: int, alive: dict[int, int]) -> tuple[int, str]:
         image = self._image()

@@ -20,6 +20,8 @@ from protocol.cluster_control import (
     NO_VERSION,
     AlterIsr,
     AlterIsrReply,
+    BrokerHeartbeat,
+    BrokerHeartbeatReply,
     ControllerIs,
     ControllerReply,
     IsrProposal,
@@ -67,6 +69,8 @@ class ControllerLink:
         self._waiting: dict[int, _Waiting] = {}
         self._proposals: list[IsrProposal] = []
         self._offline: list[tuple[bytes, int]] = []
+        self._beat_ms = 0
+        self._heard_ms = self._now_ms()  # a controller, whichever
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -122,6 +126,16 @@ class ControllerLink:
                 self._send(waiting.request)
         if not self.is_registered and self.controller_id >= 0:
             self._register()
+        self._beat(now_ms)
+
+    def _beat(self, now_ms: int) -> None:
+        """Tell the controller that we live, at least three times a session, whatever the configs say."""
+        config, spec = self.broker.config, self.broker.spec
+        session_ms = config.get_int("broker.session.timeout.ms")
+        if now_ms - self._beat_ms >= min(config.get_int("broker.heartbeat.interval.ms"), session_ms // 3):
+            self._beat_ms = now_ms
+            is_deaf = now_ms - self._heard_ms >= session_ms
+            self._send(BrokerHeartbeat(next(self._numbers), spec.broker_id, spec.incarnation, is_deaf))
 
     # -- what the controller says ----------------------------------------------------------------------------------
 
@@ -136,6 +150,10 @@ class ControllerLink:
             self._on_controller(message)
         elif kind is RegisterBrokerReply:
             self._on_registered(message)
+        elif kind is BrokerHeartbeatReply:
+            self._heard_ms = self._now_ms()
+            if not message.is_registered:  # we were not heard for a session, or the controller is a new one
+                self.is_registered = False
         elif kind is AlterIsrReply:
             self._on_isr_reply(message)
         elif kind is NotController:
@@ -150,6 +168,7 @@ class ControllerLink:
     def _on_controller(self, message: ControllerIs) -> None:
         if message.controller_epoch < self.controller_epoch:
             return
+        self._heard_ms = self._now_ms()
         is_new = message.controller_epoch > self.controller_epoch or message.broker_id != self.controller_id
         self.controller_id, self.controller_epoch = message.broker_id, message.controller_epoch
         if is_new:

@@ -1,8 +1,9 @@
 """The actor at "/controller": it waits for the lease, and while it holds it, is the cluster's controller.
 
 Every broker has one. `actors.controller` does the work; the seat gives it an inbox, a supervisor and statistics.
-Whoever loses the lease runs for it again a little later: another broker may be the controller by then. Trouble with
-the disk is no reason to crash, a bug is.
+Whoever loses the lease runs for it again a little later: another broker may be the controller by then. Whoever gave it
+up because too few hear it waits a whole session, so that those who hear each other come first. Trouble with the disk is
+no reason to crash, a bug is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.actor import Actor
-from actors.controller import Controller
+from actors.controller import Controller, CutOff
 from actors.supervision import RestartPolicy
 from machines.controller import BrokerDied
 from model.errors import OdradekError
@@ -85,6 +86,6 @@ class ControllerSeat(Actor):
 
     def _lost(self, reason: BaseException) -> None:
         if isinstance(reason, OdradekError):
-            self.schedule(AGAIN_MS, RunAgain())
+            self.schedule(reason.wait_ms if isinstance(reason, CutOff) else AGAIN_MS, RunAgain())
         else:  # later, not now: the controller may be in the middle of one of our messages
             self.system.loop.call_soon(self.system.fail, self, reason)

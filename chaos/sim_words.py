@@ -137,6 +137,8 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     control.NotController: lambda m: f"ask {node(m.controller_id) if m.controller_id >= 0 else 'somebody else'}",
     control.RegisterBroker: lambda m: f"register b{m.broker_id}.{m.incarnation}",
     control.RegisterBrokerReply: lambda m: f"registered: {_error(m.error)}",
+    control.BrokerHeartbeat: lambda m: f"b{m.broker_id}.{m.incarnation} {'hears nothing' if m.is_deaf else 'lives'}",
+    control.BrokerHeartbeatReply: lambda m: "registered" if m.is_registered else "not registered",
     control.ControlledShutdown: lambda m: f"b{m.broker_id}.{m.incarnation} wants to stop, take over what it leads",
     control.AlterIsr: _alter_isr,
     control.AlterIsrReply: _isr_reply,

@@ -8,8 +8,9 @@ later steps run meanwhile. When an append fails the machine has decided things t
 
     controller_state.py      what all parts work on          controller_topics.py     create, delete, grow topics
     controller_brokers.py    register, die, shut down        controller_configs.py    alter configs
-    controller_elections.py  who leads                       controller_reassign.py   move replicas
-    controller_isr.py        AlterIsr                        placement.py             where replicas go
+    controller_sessions.py   who is heard, and who is not    controller_reassign.py   move replicas
+    controller_elections.py  who leads                       placement.py             where replicas go
+    controller_isr.py        AlterIsr
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from machines.controller_brokers import (
     allocate_producer_ids,
     broker_down,
     controlled_shutdown,
+    fence,
     fence_the_missing,
     register,
     replicas_offline,
@@ -32,6 +34,7 @@ from machines.controller_configs import alter_configs
 from machines.controller_elections import elect_leaders, rebalance
 from machines.controller_isr import alter_isr
 from machines.controller_reassign import alter_reassignments, list_reassignments
+from machines.controller_sessions import Sessions, heartbeat
 from machines.controller_state import ControllerState
 from machines.controller_topics import create_partitions, create_topics, delete_topics
 from machines.metadata import MetadataImage
@@ -108,10 +111,16 @@ class Send:
     message: ControllerReply | MetadataUpdate | MetadataSnapshot
 
 
-Effect = AppendRecords | StoreSnapshot | Broadcast | Send
+@dataclass(frozen=True, slots=True)
+class Resign:
+    """Let somebody else have the lease: too few brokers hear this one. The last effect of this machine."""
+
+
+Effect = AppendRecords | StoreSnapshot | Broadcast | Send | Resign
 
 _HANDLERS: dict[type[Any], Callable[[ControllerState, Any], ControllerReply]] = {
     control.RegisterBroker: register,
+    control.BrokerHeartbeat: heartbeat,
     control.ControlledShutdown: controlled_shutdown,
     control.UnregisterBroker: unregister,
     control.AllocateProducerIds: allocate_producer_ids,
@@ -134,8 +143,10 @@ class ControllerMachine:
         self, image: MetadataImage, config: BrokerConfig, *, seed: bytes = bytes(16), records_in_log: int = 0
     ) -> None:
         self.state = ControllerState(image, config, seed)
+        self.sessions = Sessions(self.state)
         self._records_in_log = records_in_log
         self._next_rebalance_ms = 0
+        self._has_resigned = False
         self._recent: deque[MetadataRecord] = deque(maxlen=KEPT_RECORDS)
 
     @property
@@ -143,10 +154,13 @@ class ControllerMachine:
         return self.state.image
 
     def step(self, event: Event, now_ms: int) -> list[Effect]:
+        if self._has_resigned:
+            return []
         base_version = self.image.version
         after: list[Effect] = []
         match event:
             case Asked():
+                self.sessions.hear(event.request, now_ms)
                 reply = _HANDLERS[type(event.request)](self.state, event.request)
                 after.append(Send(event.broker_id, reply))
             case BrokerDied():
@@ -154,27 +168,40 @@ class ControllerMachine:
             case Elected():
                 self.state.record(ControllerRecord(event.broker_id, event.controller_epoch))
                 fence_the_missing(self.state, event.alive)
+                self.sessions.begin(event.alive, now_ms)
                 self._next_rebalance_ms = now_ms + self._rebalance_interval_ms()
                 after.append(Broadcast(self.announcement()))
             case Tick():
-                self._tick(now_ms)
-                after.append(Broadcast(self.announcement()))
+                after.append(self._tick(now_ms))
         effects = self._effects_of_batch(base_version)
         if isinstance(event, Asked) and isinstance(event.request, control.RegisterBroker):
             # before the update, which would not fit onto the image of a broker that is new
             effects.insert(1 if effects else 0, self._catch_up(event.broker_id, event.request.last_version))
-        return effects + after + self._snapshot_when_due()
+        return effects + after + ([] if self._has_resigned else self._snapshot_when_due())
 
     def check(self) -> None:
         """The invariants between steps; AssertionError says which one broke."""
         self.image.check()
         assert not self.state.batch, "records that were never made durable"
 
-    def _tick(self, now_ms: int) -> None:
+    def _tick(self, now_ms: int) -> Effect:
+        if self.sessions.is_cut_off(now_ms):
+            return self._resign()
+        for broker in self.sessions.unheard(now_ms):
+            fence(self.state, broker)
         if now_ms >= self._next_rebalance_ms:
             self._next_rebalance_ms = now_ms + self._rebalance_interval_ms()
             if self.state.config.get_bool("auto.leader.rebalance.enable"):
                 rebalance(self.state)
+        return Broadcast(self.announcement())
+
+    def _resign(self) -> Effect:
+        """What this broker leads goes to others at once: the next controller would wait for it a whole session."""
+        self._has_resigned = True
+        me = self.image.brokers.get(self.image.controller_id)
+        if me is not None and not me.is_fenced:
+            fence(self.state, me)
+        return Resign()
 
     def _rebalance_interval_ms(self) -> int:
         return self.state.config.get_int("leader.imbalance.check.interval.seconds") * 1000

@@ -45,7 +45,7 @@ def register(state: ControllerState, request: RegisterBroker) -> RegisterBrokerR
     )
     if now != known:
         state.record(now)
-        if not is_same:
+        if known is None or known.incarnation != request.incarnation:  # one that was only unheard has lost nothing
             _bring_online(state, request.broker_id)
             if request.has_doubts:
                 _leave_to_others(state, request.broker_id)
@@ -62,8 +62,13 @@ def broker_down(state: ControllerState, broker_id: int, incarnation: int) -> Non
     state.dead[broker_id] = max(incarnation, state.dead.get(broker_id, -1))
     broker = state.image.brokers.get(broker_id)
     if broker is not None and not broker.is_fenced and broker.incarnation <= incarnation:
-        state.record(_fenced(broker))
-        settle(state, state.image.partitions_of(broker_id))
+        fence(state, broker)
+
+
+def fence(state: ControllerState, broker: BrokerInfo) -> None:
+    """Others lead from now on. Unless it is known to be dead, the same incarnation may register again."""
+    state.record(_fenced(broker))
+    settle(state, state.image.partitions_of(broker.broker_id))
 
 
 def replicas_offline(state: ControllerState, request: ReplicasOffline) -> ReplicasOfflineReply:

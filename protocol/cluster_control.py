@@ -11,6 +11,9 @@ A broker registers on start and again whenever a `ControllerIs` names a controll
       | ------------- AlterIsr --------------> |
       | <- MetadataUpdate, AlterIsrReply ----- |   every broker gets the update, before the asker gets its reply
 
+Every `broker.heartbeat.interval.ms` a broker sends a BrokerHeartbeat. Whoever is not heard for
+`broker.session.timeout.ms` is fenced: others lead. It may be alive, so the same incarnation may register again.
+
 What admins ask for is in `cluster_admin.py`, the records are in `metadata_records.py`. Every request has a
 `correlation_id` chosen by the asker, echoed in the reply. `error` is a Kafka error code (0 = none).
 Messages that carry a `controller_epoch` below the highest one seen are stale and must be dropped.
@@ -98,6 +101,22 @@ class RegisterBrokerReply(msgspec.Struct, tag="RegisterBrokerReply", array_like=
     error: int
     controller_epoch: int
     incarnation: int  # that asked: an answer may come so late that it finds its successor
+
+
+class BrokerHeartbeat(msgspec.Struct, tag="BrokerHeartbeat", array_like=True, frozen=True, gc=False):
+    """The broker lives and can be heard. `is_deaf`: it has not heard any controller for a whole session."""
+
+    correlation_id: int
+    broker_id: int
+    incarnation: int
+    is_deaf: bool = False
+
+
+class BrokerHeartbeatReply(msgspec.Struct, tag="BrokerHeartbeatReply", array_like=True, frozen=True, gc=False):
+    """`is_registered` False: this incarnation is unknown or fenced; it registers (again), or learns that it is dead."""
+
+    correlation_id: int
+    is_registered: bool
 
 
 class ControlledShutdown(msgspec.Struct, tag="ControlledShutdown", array_like=True, frozen=True, gc=False):
@@ -213,6 +232,7 @@ class ReplicasOfflineReply(msgspec.Struct, tag="ReplicasOfflineReply", array_lik
 
 ControllerRequest = (
     RegisterBroker
+    | BrokerHeartbeat
     | ControlledShutdown
     | UnregisterBroker
     | AllocateProducerIds
@@ -231,6 +251,7 @@ ControllerRequest = (
 ControllerReply = (
     NotController
     | RegisterBrokerReply
+    | BrokerHeartbeatReply
     | ControlledShutdownReply
     | UnregisterBrokerReply
     | AllocateProducerIdsReply
