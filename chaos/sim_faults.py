@@ -61,6 +61,8 @@ class Faults(NetworkFaults, AdminFaults):
         ]
         if cluster.world.seed % 25 == 0:  # rare by chance: the moment lasts a millisecond
             self._mix.append((self.crash_amid_a_proposal, 30))
+        if int(cluster.overrides["broker.session.timeout.ms"]) < 9_000:
+            self._mix.append((self.cut_off_for_a_session, 8))
         if workload.forgets_easily:
             self._mix.append((self.lose_power_after_a_roll, 12))
         if workload.callers:

@@ -49,6 +49,17 @@ class NetworkFaults:
         self._block([(a, b) for a in group for b in rest] + [(b, a) for a in group for b in rest], seconds)
         return f"{group} | {rest} for {seconds} s"
 
+    def cut_off_for_a_session(self) -> str | None:
+        """One broker, often the controller's: not heard, deaf, or both, until others should have taken over."""
+        brokers, holder = list(self.cluster.brokers), self.cluster.metadata.holder
+        one = holder.broker_id if holder is not None and self.chance.random() < 0.5 else self.chance.choice(brokers)
+        way = self.chance.choice(("both", "both", "unheard", "deaf"))
+        unheard = [(one, other) for other in brokers if other != one and way != "deaf"]
+        deaf = [(other, one) for other in brokers if other != one and way != "unheard"]
+        seconds = self.chance.choice((2.5, 4.0, 6.0))
+        self._block(unheard + deaf, seconds)
+        return f"b{one} ({way}) for {seconds} s"
+
     def cut_one_way(self) -> str | None:
         sender, to = self.chance.sample(list(self.cluster.brokers), 2)
         seconds = self.seconds()

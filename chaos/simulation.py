@@ -67,7 +67,7 @@ class Simulation:
             "replica.lag.time.max.ms": str(chance.choice((600, 1500, 4000))),
             "leader.imbalance.check.interval.seconds": str(chance.choice((2, 5, 300))),
             "min.insync.replicas": "2",
-            "broker.session.timeout.ms": str(self.world.chance("session").choice((9000, 1500))),
+            "broker.session.timeout.ms": str(self.world.chance("session").choice((9000, 9000, 1500, 500))),
             **COORDINATOR_CONFIGS,
         }
         self.cluster = Cluster(self.world, brokers, overrides)
