@@ -11,7 +11,14 @@ from actors.event_log import Silence
 from machines.controller import Asked, Broadcast, BrokerDied, Effect, Elected, Event, Tick
 from machines.metadata import MetadataImage
 from protocol.cluster_admin import CreateTopics, NewTopic
-from protocol.cluster_control import AlterIsr, ControlledShutdown, IsrProposal, MetadataUpdate, RegisterBroker
+from protocol.cluster_control import (
+    AlterIsr,
+    BrokerHeartbeat,
+    ControlledShutdown,
+    IsrProposal,
+    MetadataUpdate,
+    RegisterBroker,
+)
 from protocol.events import EventId, birth, blow, death, event_id
 
 
@@ -116,6 +123,20 @@ def test_a_new_controller_knows_from_its_broker_who_died_before_it() -> None:
     assert rows[0] == ("controller-elected", "controller", death(1, 1), {"controller": 2, "epoch": 2, "was": 1})
     elections = [row for row in rows if row[0] == "leader-elected"]
     assert elections[0][2] == event_id(1, 1, 101) and elections[0][3]["reason"] == "broker 1 died"
+
+
+def test_a_broker_that_is_not_heard_is_removed_and_that_is_the_cause_of_the_election() -> None:
+    stage = Stage()
+    stage.told.take()
+    for now_ms in range(0, 10_000, 1_000):
+        for broker in (2, 3):
+            stage.controller.machine.step(Asked(broker, BrokerHeartbeat(3, broker, 1)), now_ms)
+        effects = stage.controller.machine.step(Elected(2, 2, {1: 1, 2: 1, 3: 1}) if now_ms == 0 else Tick(), now_ms)
+        stage.events.on_step(Tick(), effects)
+    (removed, elected, shrunk) = stage.told.take()
+    assert removed == ("broker-removed", "broker 1", 0, {"incarnation": 1, "reason": "it is not heard"})
+    assert elected[0] == "leader-elected" and elected[2] == event_id(1, 1, 101)
+    assert elected[3]["reason"] == shrunk[3]["reason"] == "broker 1 is not heard"
 
 
 def test_an_update_travels_with_its_cause() -> None:

@@ -10,6 +10,7 @@ from actors.controller import Controller
 from actors.controller_seat import CONTROLLER_PATH, BrokerCame, ControllerSeat, FromBroker
 from actors.supervision import RestartPolicy
 from model.configs import BrokerConfig
+from protocol.cluster_admin import CreateTopics, CreateTopicsReply, NewTopic
 from protocol.cluster_control import ControllerIs, NotController, RegisterBroker
 from storage.metadata_store import LocalMetadataStore
 
@@ -17,10 +18,12 @@ SLOW_RESTART = RestartPolicy(backoff_first_ms=20, backoff_max_ms=20, intensity=1
 
 
 class Brokers:
-    """Two brokers' seats over one directory, on one loop; `elected` has (broker, controller epoch) in order."""
+    """Two of three brokers' seats over one directory, on one loop; `elected`: (broker, controller epoch) in order."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, tick_ms: int = 1_000) -> None:
         self.directory = directory
+        self.now_ms = 0
+        self.tick_ms = tick_ms
         self.inbox = defaultdict(list)
         self.elected: list[tuple[int, int]] = []
         self.systems: dict[int, ActorSystem] = {}
@@ -30,9 +33,10 @@ class Brokers:
         controller = self.controllers[broker_id] = Controller(
             broker_id, 1, LocalMetadataStore(self.directory),
             send=lambda to, message: self.inbox[to].append(message),
-            view_of_live_brokers=lambda: {1: 1, 2: 1},
+            view_of_live_brokers=lambda: {1: 1, 2: 1, 3: 1},
             config=BrokerConfig(),
-            clock=lambda: 0,
+            clock=lambda: self.now_ms,
+            tick_ms=self.tick_ms,
         )  # fmt: skip
         system = self.systems[broker_id] = ActorSystem(SLOW_RESTART)
         system.start(
@@ -86,6 +90,30 @@ def test_another_broker_takes_over_while_a_crashed_seat_is_down(tmp_path):
         brokers.tell(3 - holder, FromBroker(3 - holder, RegisterBroker(5, 3 - holder, 1, "host", 9)))
         await brokers.until(lambda: brokers.inbox[7] != [] and NotController(5, holder, 2) in brokers.inbox[3 - holder])
         assert isinstance(brokers.inbox[7][0], ControllerIs)
+        await brokers.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_controller_that_too_few_hear_leaves_the_lease_to_others_with_its_partitions(tmp_path):
+    async def scenario() -> None:
+        brokers = Brokers(tmp_path, tick_ms=1)
+        brokers.start(1)
+        await brokers.until(lambda: brokers.elected == [(1, 1)])
+        brokers.start(2)
+        for broker in (1, 2, 3):
+            brokers.tell(1, FromBroker(broker, RegisterBroker(5, broker, 1, "host", 9)))
+        await brokers.until(lambda: len(brokers.inbox[3]) > 0)
+        brokers.tell(1, FromBroker(1, CreateTopics(6, [NewTopic("t", assignments={0: (1, 2, 3)})])))
+        await brokers.until(lambda: any(type(message) is CreateTopicsReply for message in brokers.inbox[1]))
+        while brokers.elected == [(1, 1)]:
+            brokers.now_ms += 100
+            await asyncio.sleep(0.002)
+        assert brokers.elected == [(1, 1), (2, 2)], "1 waits a session before it wants the lease again"
+        image = brokers.controllers[2].image
+        assert image.brokers[1].is_fenced and not image.brokers[2].is_fenced
+        assert (image.partition("t", 0).leader, image.partition("t", 0).isr) == (2, (2, 3))
+        assert not brokers.controllers[1].is_active and brokers.systems[1].is_running(CONTROLLER_PATH)
         await brokers.stop()
 
     asyncio.run(scenario())
