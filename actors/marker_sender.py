@@ -49,7 +49,7 @@ class MarkerSender:
 
     def send(self) -> list[TransactionMarker]:
         """Send what is due. Returns the markers that are done because their partition is no more."""
-        now_ms = self._ports.wall_ms()
+        now_ms = self._ports.now_ms()
         gone = self._deliveries.without(self._ports.exists)
         for marker in gone:
             self._deliveries.done(marker)
@@ -76,7 +76,7 @@ class MarkerSender:
                 self._deliveries.done(marker)
                 done.append(marker)
             elif error is not ErrorCode.TRANSACTION_COORDINATOR_FENCED:  # else another coordinator sees to it
-                self._deliveries.not_sent([marker], self._ports.wall_ms())
+                self._deliveries.not_sent([marker], self._ports.now_ms())
         return done
 
 

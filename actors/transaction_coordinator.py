@@ -178,7 +178,7 @@ class TransactionCoordinator(Actor):
 
     def _on_request(self, request: TransactionRequest) -> None:
         if not self.is_loaded:
-            self._early.append((request, self.ports.wall_ms()))
+            self._early.append((request, self.ports.now_ms()))
             self._arm(urgent=True)
             return
         machine = self.machines.get(request.transactional_id)
@@ -296,7 +296,7 @@ class TransactionCoordinator(Actor):
 
     def _on_tick(self) -> None:
         self._timer = None
-        now_ms = self.ports.wall_ms()
+        now_ms = self.ports.now_ms()
         while self._early and now_ms - self._early[0][1] >= HOLD_WHILE_LOADING_MS:
             self._early.popleft()[0].refuse(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         if not self.is_loaded:

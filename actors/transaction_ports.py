@@ -27,8 +27,11 @@ class TransactionLimits(NamedTuple):
 class CoordinatorPorts(Protocol):
     """What a coordinator may use of its broker."""
 
+    def now_ms(self) -> int:
+        """Monotonic time, for intervals."""
+
     def wall_ms(self) -> int:
-        """Milliseconds since 1970."""
+        """Milliseconds since 1970, for what is written down."""
 
     def append(self, replica: Replica, request: AppendRequest) -> None:
         """Hand it to the leader of the coordinator's own partition; `request.done` is called in any case."""

@@ -88,8 +88,12 @@ class Transactions:
 
     # -- CoordinatorPorts ----------------------------------------------------------------------------------------------
 
+    def now_ms(self) -> int:
+        """Monotonic time, for intervals."""
+        return time.monotonic_ns() // 1_000_000
+
     def wall_ms(self) -> int:
-        """Milliseconds since 1970."""
+        """Milliseconds since 1970, for what is written down."""
         return time.time_ns() // 1_000_000
 
     def append(self, replica: Replica, request: AppendRequest) -> None:

@@ -79,6 +79,9 @@ class World:
     def start(self) -> None:
         self.system.start(PATH, lambda: TransactionCoordinator(self.replica, self, self.registry))
 
+    def now_ms(self) -> int:
+        return 5_000
+
     def wall_ms(self) -> int:
         return 1_000_000
 
