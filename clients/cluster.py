@@ -52,6 +52,8 @@ class ClusterClient:
         self.last_failure = ""
         self._may_create_topics = may_create_topics
         self.loop = asyncio.get_running_loop()
+        self._least_s = config.seconds("retry.backoff.ms")  # between two requests for metadata
+        self._answered_s = -self._least_s
         self._coordinators: dict[tuple[int, str], int] = {}
         self._next_round: asyncio.Future[None] | None = None
         self._wanted = asyncio.Event()
@@ -93,20 +95,32 @@ class ClusterClient:
             self.topics |= new
             self.want_refresh()
 
+    async def know(self, topics: Iterable[str]) -> None:
+        """Keep these topics known as well, and wait for an answer that describes them.
+
+        One that is younger than `retry.backoff.ms` will do, since the next has to wait that long. It is asked for all
+        the same: `on_metadata` then hears of what has changed in that moment.
+        """
+        wanted = set(topics)
+        self.topics |= wanted
+        newer = self.want_refresh()
+        is_fresh = self.loop.time() - self._answered_s < self._least_s
+        if not is_fresh or not wanted <= self.metadata.topics.keys():
+            await asyncio.shield(newer)
+
     async def _keep_fresh(self) -> None:
-        least_s, longest_s = self.config.seconds("retry.backoff.ms"), self.config.seconds("metadata.max.age.ms")
-        last = -least_s
+        longest_s = self.config.seconds("metadata.max.age.ms")
         while True:
             try:
                 async with asyncio.timeout(longest_s):
                     await self._wanted.wait()
             except TimeoutError:
                 pass
-            await asyncio.sleep(max(0.0, last + least_s - self.loop.time()))
+            await asyncio.sleep(max(0.0, self._answered_s + self._least_s - self.loop.time()))
             self._wanted.clear()
             round_, self._next_round = self._next_round, None
             refusal = await self._ask_for_metadata()
-            last = self.loop.time()
+            self._answered_s = self.loop.time()
             if refusal is not None:
                 if round_ is not None and not round_.done():
                     round_.set_exception(refusal)

@@ -75,8 +75,7 @@ class MemberProtocol:
                 )
             )
         topics = {topic for member in members for topic in member.topics}
-        self._cluster.topics |= topics
-        await self._cluster.refresh()
+        await self._cluster.know(topics)
         views = self._cluster.metadata.topics
         partitions = {topic: len(views[topic].partitions) for topic in topics if topic in views}
         assignor = next(each for each in self._assignors if each.name == name)

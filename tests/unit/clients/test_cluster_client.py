@@ -1,4 +1,4 @@
-"""A client's view of the cluster, when the cluster does not let it in."""
+"""A client's view of the cluster: fresh enough, and when the cluster does not let it in."""
 
 import asyncio
 
@@ -8,6 +8,12 @@ from clients.cluster import ClusterClient
 from clients.errors import CertificateRefused, Disconnected
 from clients.producer_configs import producer_config
 from model.coordinator_errors import SaslAuthenticationFailed
+from protocol.k03_metadata import (
+    MetadataResponse,
+    MetadataResponseBroker,
+    MetadataResponsePartition,
+    MetadataResponseTopic,
+)
 
 
 def run(scenario):
@@ -57,6 +63,110 @@ def test_brokers_that_are_away_are_asked_again():
         cluster = a_cluster(*away, SaslAuthenticationFailed("back, and changed"), Disconnected("away"))
         with pytest.raises(SaslAuthenticationFailed, match="back, and changed"):
             await cluster.refresh()
+        await cluster.close()
+
+    run(scenario)
+
+
+class Broker:
+    """Answers Metadata requests with `partitions` as they are then, and remembers what it was asked."""
+
+    features: dict[str, int] = {}
+
+    def __init__(self):
+        self.partitions = {}
+        self.asked = []
+
+    async def request(self, request):
+        names = [topic.name for topic in request.topics]
+        self.asked.append(names)
+        return MetadataResponse(
+            brokers=[MetadataResponseBroker(node_id=1, host="one", port=1)],
+            topics=[
+                MetadataResponseTopic(
+                    name=name,
+                    partitions=[MetadataResponsePartition(partition_index=n) for n in range(self.partitions[name])],
+                )
+                for name in names
+                if name in self.partitions
+            ],
+        )
+
+
+def a_cluster_of(broker, backoff_ms):
+    cluster = ClusterClient(
+        producer_config(
+            {"bootstrap.servers": "one:1", "retry.backoff.ms": backoff_ms, "retry.backoff.max.ms": backoff_ms}, {}
+        )
+    )
+
+    async def get(_address, _lane="main"):
+        return broker
+
+    cluster.connections.get = get
+    return cluster
+
+
+A_TESTS_LIFE_MS = 600_000
+
+
+def test_what_was_just_told_is_known_without_waiting_for_the_next_answer():
+    async def scenario():
+        broker = Broker()
+        broker.partitions = {"orders": 2, "payments": 1}
+        cluster = a_cluster_of(broker, A_TESTS_LIFE_MS)
+        cluster.topics |= {"orders", "payments"}
+        await cluster.refresh()
+        await cluster.know(["orders"])
+        assert broker.asked == [["orders", "payments"]]
+        assert len(cluster.metadata.topics["orders"].partitions) == 2
+        await cluster.close()
+
+    run(scenario)
+
+
+def test_what_changed_since_the_answer_that_had_to_do_is_heard_of_afterwards():
+    async def scenario():
+        broker = Broker()
+        broker.partitions = {"orders": 2}
+        cluster = a_cluster_of(broker, 50)
+        cluster.topics |= {"orders"}
+        await cluster.refresh()
+        broker.partitions = {"orders": 3}
+        counts = asyncio.Queue()
+        cluster.on_metadata.append(lambda: counts.put_nowait(len(cluster.metadata.topics["orders"].partitions)))
+        await cluster.know(["orders"])
+        assert await counts.get() == 3
+        await cluster.close()
+
+    run(scenario)
+
+
+def test_a_topic_that_was_not_described_yet_is_waited_for():
+    async def scenario():
+        broker = Broker()
+        broker.partitions = {"orders": 2, "payments": 1}
+        cluster = a_cluster_of(broker, 1)
+        cluster.topics |= {"orders"}
+        await cluster.refresh()
+        await cluster.know(["payments"])
+        assert len(cluster.metadata.topics["payments"].partitions) == 1
+        assert broker.asked[-1] == ["orders", "payments"]
+        await cluster.close()
+
+    run(scenario)
+
+
+def test_what_was_told_long_ago_is_asked_again():
+    async def scenario():
+        broker = Broker()
+        broker.partitions = {"orders": 2}
+        cluster = a_cluster_of(broker, 0)
+        cluster.topics |= {"orders"}
+        await cluster.refresh()
+        broker.partitions = {"orders": 3}
+        await cluster.know(["orders"])
+        assert len(cluster.metadata.topics["orders"].partitions) == 3
         await cluster.close()
 
     run(scenario)
