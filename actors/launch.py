@@ -153,7 +153,11 @@ def read_overrides(options: Options) -> dict[str, str]:
         if name in OWNED_CONFIGS:
             raise ConfigError(f"--set {name}: use {OWNED_CONFIGS[name]} instead")
         overrides[name] = value.strip()
-    BrokerConfig(overrides)
+    config = BrokerConfig(overrides)
+    if any(name.startswith("zmq.curve.") for name in overrides):  # else zmq need not be imported yet
+        from transport.curve import server_keys
+
+        server_keys(config.get_str("zmq.curve.secret.key"), config.get_list("zmq.curve.client.keys"))
     return overrides
 
 

@@ -42,6 +42,9 @@ def test_what_the_command_line_decides_is_left_out_of_a_file_with_a_note(
         ("num.partitions", "key=value"),
         ("=1", "key=value"),
         ("node.id=4", "--brokers"),
+        ("zmq.curve.secret.key=short", "zmq.curve.secret.key: a key is 40 characters of Z85"),
+        ("zmq.curve.client.keys=short", "zmq.curve.client.keys: a key is 40 characters of Z85"),
+        (f"zmq.curve.client.keys={'a' * 40}", "needs zmq.curve.secret.key"),
     ],
 )
 def test_mistakes_name_the_remedy(setting: str, words: str) -> None:
