@@ -10,10 +10,33 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chaos.checkers import KINDS, check
 from chaos.history import History, HistoryInvalid
+
+EXAMPLES = 3
+
+
+@dataclass(slots=True)
+class Judgement:
+    """A verdict as a run and the command line keep it: the checker's, in plain fields."""
+
+    is_valid: bool
+    anomalies: dict[str, int]
+    text: str
+
+    def plain(self) -> dict[str, Any]:
+        return {"valid": self.is_valid, "anomalies": self.anomalies, "text": self.text}
+
+
+def judge(history: Path, *, allow: Collection[str] = (), strict: bool = False, examples: int = EXAMPLES) -> Judgement:
+    """`allow` are kinds of anomaly that are none here. Raises OSError, and HistoryInvalid for what is no history."""
+    verdict = check(History.read(history), allow=set(allow), strict=strict)
+    return Judgement(verdict.valid, verdict.counts, verdict.table(examples))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,15 +45,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--allow", action="append", default=[], choices=list(KINDS), metavar="KIND",
                         help=f"not an anomaly here; one of {', '.join(KINDS)}")  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="count G0 and G1c-ww too, which are normal in Kafka")
-    parser.add_argument("--examples", type=int, default=3, help="explain so many of each kind (default 3)")
+    parser.add_argument("--examples", type=int, default=EXAMPLES, metavar="N",
+                        help=f"explain so many of each kind (default {EXAMPLES})")  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        verdict = check(History.read(options.history), allow=set(options.allow), strict=options.strict)
+        verdict = judge(options.history, allow=options.allow, strict=options.strict, examples=options.examples)
     except (OSError, HistoryInvalid) as error:
         print(f"check: {error}", file=sys.stderr)
         return 2
-    print(verdict.table(options.examples))
-    return 0 if verdict.valid else 1
+    print(verdict.text)
+    return 0 if verdict.is_valid else 1
 
 
 if __name__ == "__main__":

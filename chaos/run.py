@@ -22,6 +22,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
+from chaos.check import Judgement, judge
 from chaos.faults import Fault
 from chaos.history import History
 from chaos.patient import ChaosFailed, Patient
@@ -55,18 +56,6 @@ class Done:
     done: str
     healthy_after_s: float | None = None
     refused: str = ""
-
-
-@dataclass(slots=True)
-class Judgement:
-    """A verdict as the run keeps it: the checker's, in plain fields."""
-
-    is_valid: bool
-    anomalies: dict[str, int]
-    text: str
-
-    def plain(self) -> dict[str, Any]:
-        return {"valid": self.is_valid, "anomalies": self.anomalies, "text": self.text}
 
 
 @dataclass(slots=True)
@@ -136,14 +125,6 @@ def _take(folder: Path) -> None:
         shutil.rmtree(folder / "data", ignore_errors=True)
     elif any(folder.iterdir()):
         raise ConfigError(f"{folder} holds other files and no {PLAN_FILE}: choose an empty or new folder")
-
-
-def judge(history: Path) -> Judgement:
-    """Raises what the checker raises for a file that is no history."""
-    from chaos.checkers import check
-
-    verdict = check(History.read(history))
-    return Judgement(verdict.valid, verdict.counts, verdict.table())
 
 
 def fresh_folder(plan: Plan) -> Path:

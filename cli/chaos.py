@@ -238,15 +238,26 @@ def replay(
 
 def check(
     history: Annotated[Path, typer.Argument(metavar="HISTORY", help="JSON lines, as workloads write them.")],
+    allow: Annotated[list[str] | None, typer.Option("--allow", metavar="KIND", help="No anomaly here.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Count G0 and G1c-ww too, normal in Kafka.")] = False,
+    examples: Annotated[int, typer.Option("--examples", min=0, help="Explain so many of each kind.")] = 3,
     as_json: Json = False,
 ) -> int:
     """Judge a history of clients.
 
-    Lost writes, duplicates, aborted reads, … Exit code 1: anomalies.
+    Lost writes, duplicates, aborted reads, … Exit code 1: anomalies, 2: not a history.
     """
-    from chaos.run import judge
+    from chaos.check import judge
+    from chaos.checkers import KINDS
+    from chaos.history import HistoryInvalid
 
-    verdict = judge(history)
+    for kind in allow or ():
+        if kind not in KINDS:
+            raise Mistake(f"--allow {kind}: there is no such kind of anomaly", f"there are {', '.join(KINDS)}")
+    try:
+        verdict = judge(history, allow=allow or (), strict=strict, examples=examples)
+    except (OSError, HistoryInvalid) as error:
+        raise Mistake(str(error), "docs/histories.md tells what a history looks like") from None
     if as_json:
         document(verdict.plain())
     else:

@@ -1,4 +1,4 @@
-"""`python -m chaos.check`, and brokers that are wrong by name."""
+"""`python -m chaos.check`, its twin `odradek chaos check`, and brokers that are wrong by name."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from hand_made import HandMade
 
 import chaos.wrong_broker
 from chaos.check import main
+from chaos.history import send
+from cli.main import main as odradek
 
 ROOT = Path(__file__).parents[3]
 
@@ -21,6 +23,13 @@ def written(history: HandMade, path: Path) -> str:
     return str(path)
 
 
+def check_both(*arguments: str) -> int:
+    """The exit code of both commands; they agree."""
+    code = main([*arguments])
+    assert odradek(["chaos", "check", *arguments]) == code
+    return code
+
+
 def test_a_clean_history_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(HandMade().sent(1, "t-0", (0, 10)).polled(2, "t-0", (0, 10)), tmp_path / "h.jsonl")
     assert main([path]) == 0
@@ -29,16 +38,31 @@ def test_a_clean_history_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_anomalies_end_with_1_unless_they_are_allowed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(HandMade().sent(1, "t-0", (0, 10)), tmp_path / "h.jsonl")
-    assert main([path]) == 1
-    assert "sent 10 to t-0" in capsys.readouterr().out
-    assert main([path, "--allow", "unseen"]) == 0
+    assert check_both(path) == 1
+    printed = capsys.readouterr().out
+    half = printed[: len(printed) // 2]
+    assert "sent 10 to t-0" in half and printed.count("sent 10 to t-0") == 2
+    assert check_both(path, "--allow", "unseen") == 0
+    assert check_both(path, "--examples", "0") == 1
+    assert "sent 10 to t-0" not in capsys.readouterr().out
+
+
+def test_what_is_normal_in_kafka_is_an_anomaly_when_asked_to_be_strict(tmp_path: Path) -> None:
+    history = HandMade().did(1, "txn", send("t-0", 10, 0), send("t-1", 11, 1))
+    history.did(2, "txn", send("t-0", 20, 1), send("t-1", 21, 0))
+    history.polled(3, "t-0", (0, 10), (1, 20)).polled(3, "t-1", (0, 21), (1, 11))
+    path = written(history, tmp_path / "h.jsonl")
+    assert check_both(path) == 0
+    assert check_both(path, "--strict") == 1
 
 
 def test_no_history_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "h.jsonl").write_text("{}\n")
-    assert main([str(tmp_path / "h.jsonl")]) == 2
-    assert "line 1" in capsys.readouterr().err
-    assert main([str(tmp_path / "missing.jsonl")]) == 2
+    assert check_both(str(tmp_path / "h.jsonl")) == 2
+    assert capsys.readouterr().err.count("line 1") == 2
+    assert check_both(str(tmp_path / "missing.jsonl")) == 2
+    assert odradek(["chaos", "check", str(tmp_path / "h.jsonl"), "--allow", "nothing"]) == 2
+    assert "lost-write" in capsys.readouterr().err
 
 
 def test_the_options_of_a_wrong_cluster_name_a_mutant_that_there_is() -> None:
