@@ -22,7 +22,7 @@ from chaos.plan import WORKLOAD_NAMES, Plan, PlannedFault
 from chaos.run import Result, run_plan
 from testing.waiting import ClusterFailed
 
-LEAST_OPS_PER_S = 500
+SENDS_PER_S = 500
 Cell = tuple[str, str]
 QUICK: tuple[Cell, ...] = (
     ("kill", "queue"),
@@ -41,7 +41,7 @@ def all_cells() -> list[Cell]:
     return [(fault, workload) for fault in FAULTS for workload in WORKLOAD_NAMES]
 
 
-def plan_of(cell: Cell, *, seed: int, seconds: float, rate: int = LEAST_OPS_PER_S) -> Plan:
+def plan_of(cell: Cell, *, seed: int, seconds: float, rate: int = SENDS_PER_S) -> Plan:
     """Each cell has a seed of its own, so that no two of a matrix make the same choices."""
     fault, workload = cell
     own_seed = seed * 1_000_000 + zlib.crc32(f"{fault}/{workload}".encode()) % 1_000_000
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="matrix", description="Every fault against every workload.")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each cell (default: 60)")
     parser.add_argument("--seed", type=int, default=1, help="of the whole matrix (default: 1)")
-    parser.add_argument("--rate", type=int, default=LEAST_OPS_PER_S, help="sends per second (default: 500)")
+    parser.add_argument("--rate", type=int, default=SENDS_PER_S, help="sends per second (default: 500)")
     parser.add_argument("--cells", default="", help="FAULT/WORKLOAD,… (default: all 65); quick: those of make test")
     parser.add_argument("--folder", type=Path, default=None, help="where runs go (default: chaos-runs/matrix-SEED)")
     options = parser.parse_args(arguments)
