@@ -39,7 +39,7 @@ def test_round_trip(kafka_cluster, kafka_topic, kafka_group, scheme):
         consumer.commit()
 
 def test_brokers_in_processes_of_their_own(kafka_cluster_fresh, kafka_topic):
-    assert kafka_cluster_fresh.kill_leader(kafka_topic).took_s < 10
+    assert kafka_cluster_fresh.kill_leader(kafka_topic).healed_by
 """
 
 pytestmark = [pytest.mark.foreign, pytest.mark.timeout(LIMIT_S + 60)]
