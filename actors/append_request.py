@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from model.errors import ErrorCode
-from protocol.records import Buffer, EndTxnMarker, control_batch, parse_header
+from protocol.control_batches import EndTxnMarker, control_batch
+from protocol.records import Buffer, parse_header
 from storage.log import AppendInfo, Log
 
 

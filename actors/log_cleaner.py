@@ -20,7 +20,8 @@ from actors.replica import Replica
 from model.errors import CorruptMessage, StorageFailure
 from model.ids import TopicPartition
 from storage.checkpoints import CLEANED_UP_TO
-from storage.cleaner import BYTES_PER_KEY, CleaningPlan, CleaningResult, Work, clean, plan_cleaning
+from storage.cleaner import BYTES_PER_KEY, CleaningResult, Work, clean
+from storage.cleaning_plan import CleaningPlan, plan_cleaning
 from storage.log import Log
 
 if TYPE_CHECKING:

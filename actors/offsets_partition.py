@@ -22,7 +22,8 @@ from machines.group import Group
 from machines.group_events import NEVER_MS, Append, AppendInTransaction, GroupConfig, TopicsChanged, TransactionEnded
 from machines.topic_view import TopicView
 from model.errors import ErrorCode
-from protocol.records import end_txn_marker, iter_batches
+from protocol.control_batches import end_txn_marker
+from protocol.records import iter_batches
 
 if TYPE_CHECKING:
     from actors.replica import Replica
@@ -253,5 +254,3 @@ class OffsetsPartition(Actor):
 
 def path_of(group_id: str) -> str:
     return f"/group/{group_id}"
-
-

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from actors import offsets_records, transaction_log
+from protocol.control_batches import end_txn_marker
 from protocol.internal_topics import OffsetCommitValue
-from protocol.records import CONTROL_BIT, TRANSACTIONAL_BIT, BatchHeader, Buffer, decode_records, end_txn_marker
+from protocol.records import CONTROL_BIT, TRANSACTIONAL_BIT, BatchHeader, Buffer, decode_records
 from storage.log import AppendInfo, Log
 
 NOTED = TRANSACTIONAL_BIT | CONTROL_BIT

@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING
 
 from clients.records import ConsumerRecord, DeserializedRecord, Source
 from model.errors import CorruptMessage, OdradekError, UnsupportedForMessageFormat
-from protocol.records import (
-    HEADER_SIZE,
-    LENGTH_PREFIX,
-    MAGIC,
-    BatchHeader,
-    Buffer,
-    check_crc,
-    end_txn_marker,
-    parse_header,
-)
+from protocol.control_batches import end_txn_marker
+from protocol.records import HEADER_SIZE, LENGTH_PREFIX, MAGIC, BatchHeader, Buffer, check_crc, parse_header
 
 if TYPE_CHECKING:
     from clients.configs import Deserializer
     from protocol.k01_fetch import AbortedTransaction
-
 
 
 class Decoding:

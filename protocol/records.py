@@ -41,8 +41,6 @@ _OFFSET = struct.Struct(">q")
 _EPOCH = struct.Struct(">i")
 _CRC = struct.Struct(">I")
 _ATTRIBUTES = struct.Struct(">h")
-_CONTROL_KEY = struct.Struct(">hh")
-_END_TXN_VALUE = struct.Struct(">hi")
 _NO_BATCH_LIMIT = 0x7FFFFFFF  # the builder refuses records beyond its limit; ours is enforced elsewhere
 
 
@@ -115,13 +113,6 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes | None]] = ()
 
 
-class EndTxnMarker(NamedTuple):
-    """What a control batch says about a producer's transaction."""
-
-    is_commit: bool
-    coordinator_epoch: int
-
-
 def parse_header(buffer: Buffer, position: int = 0) -> BatchHeader:
     """The header at `position`. Raises CorruptMessage when fewer than 61 bytes are left; checks nothing else."""
     try:
@@ -179,10 +170,11 @@ def patch(
         header = parse_header(buffer, position)
         _ATTRIBUTES.pack_into(buffer, position + ATTRIBUTES_POSITION, header.attributes | TIMESTAMP_TYPE_BIT)
         _OFFSET.pack_into(buffer, position + 35, append_time_ms)
-        _seal(buffer, position, header.size)
+        seal(buffer, position, header.size)
 
 
-def _seal(buffer: bytearray | memoryview, position: int, size: int) -> None:
+def seal(buffer: bytearray | memoryview, position: int, size: int) -> None:
+    """Put the CRC of the `size` bytes of the batch at `position` into its header."""
     with memoryview(buffer) as view, view[position + ATTRIBUTES_POSITION : position + size] as covered:
         checksum = crc32c(covered)
     _CRC.pack_into(buffer, position + CRC_POSITION, checksum)
@@ -234,7 +226,7 @@ def encode_batch(
         _ATTRIBUTES.pack_into(batch, ATTRIBUTES_POSITION, attributes)
         if last_offset_delta is not None:
             _EPOCH.pack_into(batch, 23, last_offset_delta)
-        _seal(batch, 0, len(batch))
+        seal(batch, 0, len(batch))
     return batch
 
 
@@ -256,55 +248,6 @@ def decode_records(buffer: Buffer, header: BatchHeader) -> list[Record]:
             ]
         except Exception as error:  # each codec library has its own error types
             raise CorruptMessage(f"the batch of offset {header.base_offset} does not decode: {error}") from error
-
-
-def control_batch(
-    *,
-    is_commit: bool,
-    producer_id: int,
-    producer_epoch: int,
-    coordinator_epoch: int,
-    timestamp: int,
-    base_offset: int = 0,
-    leader_epoch: int = -1,
-) -> bytearray:
-    """The marker that ends a producer's transaction (WriteTxnMarkers)."""
-    key, value = _CONTROL_KEY.pack(0, int(is_commit)), _END_TXN_VALUE.pack(0, coordinator_epoch)
-    record = b"\x20\0\0\0\x08" + key + b"\x0c" + value + b"\0"  # lengths as zigzag varints; no deltas, no headers
-    header = HEADER.pack(
-        base_offset,
-        HEADER_SIZE - LENGTH_PREFIX + len(record),
-        leader_epoch,
-        MAGIC,
-        0,
-        TRANSACTIONAL_BIT | CONTROL_BIT,
-        0,
-        timestamp,
-        timestamp,
-        producer_id,
-        producer_epoch,
-        -1,
-        1,
-    )
-    batch = bytearray(header + record)
-    _seal(batch, 0, len(batch))
-    return batch
-
-
-def end_txn_marker(buffer: Buffer, header: BatchHeader) -> EndTxnMarker | None:
-    """What the control batch decides, or None for another kind than commit or abort, or without a record."""
-    records = decode_records(buffer, header)
-    if not records:
-        return None
-    record = records[0]
-    if record.key is None or len(record.key) < _CONTROL_KEY.size:
-        raise CorruptMessage(f"the control batch of offset {header.base_offset} has no readable key")
-    kind = _CONTROL_KEY.unpack_from(record.key)[1]
-    if kind not in (0, 1):
-        return None
-    if record.value is None or len(record.value) < _END_TXN_VALUE.size:
-        raise CorruptMessage(f"the control batch of offset {header.base_offset} has no readable value")
-    return EndTxnMarker(kind == 1, _END_TXN_VALUE.unpack_from(record.value)[1])
 
 
 def next_offset_of(buffer: Buffer) -> int:

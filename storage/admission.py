@@ -17,6 +17,7 @@ from model.errors import (
     OutOfOrderSequenceNumber,
     RecordListTooLarge,
 )
+from protocol.control_batches import end_txn_marker
 from protocol.records import (
     CODEC_MASK,
     CONTROL_BIT,
@@ -27,10 +28,10 @@ from protocol.records import (
     check_crc,
     decode_records,
     encode_batch,
-    end_txn_marker,
     iter_batches,
 )
-from storage.producer_state import BatchEntry, ProducerStateMap
+from storage.producer_entry import BatchEntry
+from storage.producer_state import ProducerStateMap
 
 
 def admit(batches: Buffer, config: LogConfig, now_ms: int, *, from_client: bool) -> list[BatchHeader]:

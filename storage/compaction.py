@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
 
-from protocol.records import BatchHeader, Buffer, Record, decode_records, end_txn_marker
+from protocol.control_batches import end_txn_marker
+from protocol.records import BatchHeader, Buffer, Record, decode_records
 from storage.compacted_batch import delete_horizon_ms, with_records, without_records
 from storage.txn_index import AbortedTransaction
 

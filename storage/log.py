@@ -17,7 +17,8 @@ from typing import NamedTuple
 from model.configs import LogConfig
 from model.errors import InvalidRecord, OffsetOutOfRange
 from model.ids import TopicId, TopicPartition
-from protocol.records import BatchHeader, Buffer, check_crc, end_txn_marker, iter_batches, parse_header, patch
+from protocol.control_batches import end_txn_marker
+from protocol.records import BatchHeader, Buffer, check_crc, iter_batches, parse_header, patch
 from storage import loader, lookup
 from storage.admission import admit, find_duplicate, recompress
 from storage.checkpoints import write_topic_id

@@ -14,23 +14,12 @@ from typing import NamedTuple
 
 from model.coordinator_errors import InvalidTxnState, TransactionCoordinatorFenced
 from model.errors import InvalidProducerEpoch, OutOfOrderSequenceNumber
-from protocol.records import BatchHeader, EndTxnMarker
+from protocol.control_batches import EndTxnMarker
+from protocol.records import BatchHeader
 from storage import producer_snapshot
-from storage.producer_snapshot import SnapshotRow
+from storage.producer_entry import SEQUENCES, BatchEntry, ProducerEntry
 
 BATCHES_REMEMBERED = 5  # clients keep at most five requests in flight (max.in.flight.requests.per.connection)
-MAX_SEQUENCE = 0x7FFFFFFF
-_SEQUENCES = MAX_SEQUENCE + 1
-
-
-class BatchEntry(NamedTuple):
-    """One batch that a producer wrote; sequences are -1 for batches that carry none (offsets of a transaction)."""
-
-    first_sequence: int
-    last_sequence: int
-    first_offset: int
-    last_offset: int
-    timestamp: int
 
 
 class CompletedTransaction(NamedTuple):
@@ -45,40 +34,6 @@ class CompletedTransaction(NamedTuple):
     last_offset: int
     last_stable_offset: int
     is_aborted: bool
-
-
-class ProducerEntry:
-    """One producer. `current_txn_first_offset` is -1 when it has no open transaction, `batches` is oldest first."""
-
-    __slots__ = ("batches", "coordinator_epoch", "current_txn_first_offset", "epoch", "last_timestamp", "producer_id")
-
-    def __init__(self, producer_id: int, epoch: int = -1) -> None:
-        self.producer_id = producer_id
-        self.epoch = epoch
-        self.coordinator_epoch = -1
-        self.last_timestamp = -1
-        self.current_txn_first_offset = -1
-        self.batches: list[BatchEntry] = []
-
-    @property
-    def last_sequence(self) -> int:
-        return self.batches[-1].last_sequence if self.batches else -1
-
-    @property
-    def last_data_offset(self) -> int:
-        return self.batches[-1].last_offset if self.batches else -1
-
-    def move_to(self, epoch: int) -> None:
-        """A new epoch starts with a clean slate of sequences."""
-        if epoch != self.epoch:
-            self.epoch = epoch
-            self.batches.clear()
-
-    def __repr__(self) -> str:
-        return (
-            f"ProducerEntry(id={self.producer_id}, epoch={self.epoch}, last_sequence={self.last_sequence}, "
-            f"last_offset={self.last_data_offset}, txn_from={self.current_txn_first_offset})"
-        )
 
 
 class ProducerStateMap:
@@ -161,7 +116,7 @@ class ProducerStateMap:
     def update(self, header: BatchHeader, marker: EndTxnMarker | None = None) -> CompletedTransaction | None:
         """Take in a batch that stands in the log (offsets assigned); never refuses, whatever a leader let in is fact.
 
-        For control batches pass `records.end_txn_marker(...)` (None for one whose record was compacted away).
+        For control batches pass `control_batches.end_txn_marker(...)` (None for one whose record was compacted away).
         Returns the transaction that a marker has ended, if it held any data: when aborted, it belongs in the
         transaction index.
         """
@@ -262,7 +217,7 @@ class ProducerStateMap:
 
     def encode(self) -> bytes:
         """The bytes of a `.snapshot` file."""
-        return producer_snapshot.encode([_row(entry) for entry in self._producers.values()])
+        return producer_snapshot.encode([entry.to_row() for entry in self._producers.values()])
 
     @classmethod
     def decode(cls, snapshot: bytes) -> ProducerStateMap:
@@ -273,7 +228,7 @@ class ProducerStateMap:
         """
         state = cls()
         for row in producer_snapshot.decode(snapshot):
-            state._producers[row.producer_id] = _entry(row)
+            state._producers[row.producer_id] = ProducerEntry.of_row(row)
         state._ongoing = dict(sorted(state._open_transactions()))
         return state
 
@@ -298,35 +253,8 @@ def _check_sequence(entry: ProducerEntry, header: BatchHeader) -> None:
                 f"producer {entry.producer_id} begins epoch {header.producer_epoch} at sequence {first_sequence}, not 0"
             )
         return
-    expected = (entry.last_sequence + 1) % _SEQUENCES
+    expected = (entry.last_sequence + 1) % SEQUENCES
     if first_sequence != expected:
         raise OutOfOrderSequenceNumber(
             f"producer {entry.producer_id} sent sequence {first_sequence}, {expected} was expected"
         )
-
-
-def _row(entry: ProducerEntry) -> SnapshotRow:
-    last = entry.batches[-1] if entry.batches else None
-    return SnapshotRow(
-        producer_id=entry.producer_id,
-        epoch=entry.epoch,
-        last_sequence=last.last_sequence if last else -1,
-        last_offset=last.last_offset if last else -1,
-        offset_delta=last.last_offset - last.first_offset if last else 0,
-        timestamp=entry.last_timestamp,
-        coordinator_epoch=entry.coordinator_epoch,
-        current_txn_first_offset=entry.current_txn_first_offset,
-    )
-
-
-def _entry(row: SnapshotRow) -> ProducerEntry:
-    entry = ProducerEntry(row.producer_id, row.epoch)
-    entry.last_timestamp = row.timestamp
-    entry.coordinator_epoch = row.coordinator_epoch
-    entry.current_txn_first_offset = row.current_txn_first_offset
-    if row.last_offset >= 0:
-        last_sequence = row.last_sequence
-        first_sequence = (last_sequence - row.offset_delta) % _SEQUENCES if last_sequence >= 0 else -1
-        first_offset = row.last_offset - row.offset_delta
-        entry.batches.append(BatchEntry(first_sequence, last_sequence, first_offset, row.last_offset, row.timestamp))
-    return entry

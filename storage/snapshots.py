@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from model.errors import CorruptMessage, StorageFailure
-from protocol.records import BatchHeader, end_txn_marker
+from protocol.control_batches import end_txn_marker
+from protocol.records import BatchHeader
 from storage.checkpoints import write_atomically
 from storage.disk import Disk
 from storage.producer_state import CompletedTransaction, ProducerStateMap

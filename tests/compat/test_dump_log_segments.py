@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from log_builders import NOW_MS, a_batch, a_log
 
-from protocol.records import CODECS, control_batch
+from protocol.control_batches import control_batch
+from protocol.records import CODECS
 
 LIBRARY = Path(os.environ.get("ODRADEK_KAFKA_LIB", "~/.cache/kafka-peer/lib-4.3.0")).expanduser()
 

@@ -11,12 +11,12 @@ from group_shells import FakePartition
 
 from machines.group_events import TransactionEnded
 from model.errors import ErrorCode
+from protocol.control_batches import control_batch
 from protocol.k28_txn_offset_commit import (
     TxnOffsetCommitRequest,
     TxnOffsetCommitRequestPartition,
     TxnOffsetCommitRequestTopic,
 )
-from protocol.records import control_batch
 
 SLOW, QUICK = 7, 8
 

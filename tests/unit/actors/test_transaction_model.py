@@ -39,7 +39,8 @@ from machines.transaction_events import (
 from machines.verification import ASK_AGAIN_MS, GIVE_UP_MS, Claim
 from model.errors import ErrorCode, KafkaError
 from model.ids import TopicPartition
-from protocol.records import Record, decode_records, encode_batch, end_txn_marker, iter_batches
+from protocol.control_batches import end_txn_marker
+from protocol.records import Record, decode_records, encode_batch, iter_batches
 from storage.admission import find_duplicate
 from storage.log import AppendInfo
 from storage.producer_state import ProducerStateMap

@@ -4,8 +4,9 @@ import pytest
 
 from clients.fetched import Chunk, Decoding, last_header_of
 from model.errors import CorruptMessage
+from protocol.control_batches import control_batch
 from protocol.k01_fetch import AbortedTransaction
-from protocol.records import Record, control_batch, encode_batch
+from protocol.records import Record, encode_batch
 
 
 def batch(start, *values, **options):

@@ -7,15 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import CorruptMessage
+from protocol.control_batches import control_batch, end_txn_marker
 from protocol.records import (
     CODECS,
     HEADER_SIZE,
     Record,
     check_crc,
-    control_batch,
     decode_records,
     encode_batch,
-    end_txn_marker,
     iter_batches,
     parse_header,
     patch,

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from model.configs import LogConfig
 from model.errors import CorruptMessage, StorageFailure
 from model.ids import TopicPartition
-from protocol.records import Record, control_batch, decode_records, encode_batch, iter_batches
+from protocol.control_batches import control_batch
+from protocol.records import Record, decode_records, encode_batch, iter_batches
 from storage import loader
-from storage.cleaner import CleaningPlan, CleaningResult, clean, plan_cleaning, run_to_end
+from storage.cleaner import CleaningResult, clean, run_to_end
+from storage.cleaning_plan import CleaningPlan, plan_cleaning
 from storage.disk import OsDisk
 from storage.log import Log
 

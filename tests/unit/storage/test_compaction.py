@@ -2,16 +2,8 @@
 
 import pytest
 
-from protocol.records import (
-    CODECS,
-    BatchHeader,
-    Record,
-    check_crc,
-    control_batch,
-    decode_records,
-    encode_batch,
-    parse_header,
-)
+from protocol.control_batches import control_batch
+from protocol.records import CODECS, BatchHeader, Record, check_crc, decode_records, encode_batch, parse_header
 from storage.compacted_batch import delete_horizon_ms, with_records, without_records
 from storage.compaction import BatchFilter, KeyOffsets, LastWrite, Transactions
 from storage.txn_index import AbortedTransaction

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from log_builders import NOW_MS, a_batch, a_log
 
-from protocol.records import control_batch
+from protocol.control_batches import control_batch
 from storage.log import Log
 
 

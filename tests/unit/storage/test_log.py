@@ -14,7 +14,8 @@ from model.errors import (
     OutOfOrderSequenceNumber,
     RecordListTooLarge,
 )
-from protocol.records import control_batch, decode_records, iter_batches, parse_header
+from protocol.control_batches import control_batch
+from protocol.records import decode_records, iter_batches, parse_header
 
 
 def test_a_new_log_makes_only_its_directory(tmp_path):

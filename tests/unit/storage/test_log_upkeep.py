@@ -59,7 +59,7 @@ def test_what_was_read_outlives_truncation(tmp_path):
 
 
 def test_a_truncated_transaction_is_open_again(tmp_path):
-    from protocol.records import control_batch
+    from protocol.control_batches import control_batch
 
     log = a_log(tmp_path)
     log.append_as_leader(a_batch(producer_id=7, producer_epoch=0, base_sequence=0, transactional=True), 1, NOW_MS)

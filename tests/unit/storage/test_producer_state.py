@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from model.coordinator_errors import InvalidTxnState, TransactionCoordinatorFenced
 from model.errors import CorruptMessage, InvalidProducerEpoch, OutOfOrderSequenceNumber
-from protocol.records import BatchHeader, EndTxnMarker
+from protocol.control_batches import EndTxnMarker
+from protocol.records import BatchHeader
 from storage.producer_state import CompletedTransaction, ProducerStateMap
 
 MAX_SEQUENCE = 2**31 - 1
