@@ -7,7 +7,8 @@ from typing import Any
 from actors.partition_leader import PartitionLeader
 from actors.replica import Replica
 from chaos.mutants.catalogue import Patches, mutant
-from machines.leader import LeaderMachine, Progress
+from machines.follower_progress import Progress
+from machines.leader import LeaderMachine
 from machines.leader_events import (
     Acknowledge,
     AdvanceHighWatermark,
