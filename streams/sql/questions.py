@@ -12,11 +12,12 @@ from streams.sql.catalog import Source
 from streams.sql.columns import Column
 from streams.sql.compiler import PSEUDO, Compiler, constant
 from streams.sql.errors import Span, SqlError, near
+from streams.sql.key_lookup import wanted_keys
 from streams.sql.planner import Planned
 from streams.sql.relations import Relation, source_columns
 from streams.sql.results import PushResult, Result
 from streams.sql.statements import InsertValues, Print, Select
-from streams.sql.syntax import Expr, In, Literal, Name, Operation, Star, conjuncts, walk
+from streams.sql.syntax import Expr, Name, Star, walk
 from streams.sql.transient import Transient
 from streams.sql.types import BIGINT, STRING
 from streams.windowed_keys import Windowed
@@ -120,7 +121,7 @@ class Questions:
         columns = source_columns(source, statement.source.alias)
         relation = Relation(None, True, columns, source.key, source.key_format, source.window, 0, None)
         where = None if statement.where is None else relation.qualified(statement.where)
-        keys = _wanted_keys(where, source, relation, engine)
+        keys = wanted_keys(where, source, relation, engine.functions)
         if keys is None and source.window is not None:
             return None  # the store forgets old windows, the topic doesn't
         rows = self._stored(query, keys)
@@ -276,35 +277,3 @@ def _hashable(key: Any) -> Any:
 
 def _asks_rowtime(expressions: Sequence[Expr]) -> bool:
     return any(isinstance(p, Name) and p.name == PSEUDO[0] for e in expressions for p in walk(e))
-
-
-def _wanted_keys(where: Expr | None, source: Source, relation: Relation, engine: SqlEngine) -> list[Any] | None:
-    """The keys that WHERE allows at most; None when it says nothing about them."""
-    choices: dict[str, list[Any]] = {}
-    key_names = {Name(c.name, c.source): c for c in relation.columns if c.is_key}
-    for part in conjuncts(where):
-        name, values = _equality(part)
-        if name in key_names:
-            column = key_names[name]
-            choices[column.name] = [constant(value, column.type, engine.functions) for value in values]
-    if set(choices) != {column.name for column in source.key}:
-        return None
-    found: list[Any] = [()]
-    for key_column in source.key:
-        found = [(*before, value) for before in found for value in choices[key_column.name]]
-    found = [key for key in found if None not in key]
-    return [key[0] for key in found] if len(source.key) == 1 else found
-
-
-def _equality(part: Expr) -> tuple[Name | None, list[Expr]]:
-    """`column = constant` or `column IN (constants)`."""
-    if isinstance(part, Operation) and part.operator == "=":
-        left, right = part.operands
-        if isinstance(right, Name):
-            left, right = right, left
-        if isinstance(left, Name) and not any(isinstance(each, Name) for each in walk(right)):
-            return left, [right]
-    is_list = isinstance(part, In) and all(isinstance(each, Literal) for each in part.choices)
-    if is_list and isinstance(part, In) and isinstance(part.operand, Name):
-        return part.operand, list(part.choices)
-    return None, []

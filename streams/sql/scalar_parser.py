@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlglot
-from sqlglot import exp, parser, tokens
-from sqlglot.dialects.dialect import Dialect
+from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from streams.sql.errors import Span, SqlError
+from streams.sql.ksql_dialect import Ksql
 from streams.sql.syntax import (
     ArrayOf,
     Call,
@@ -32,24 +32,6 @@ from streams.sql.syntax import (
     StructOf,
 )
 from streams.sql.types import STRING, SqlType, array_of, decimal_of, map_of, named, struct_of
-
-
-def _arrow_lambda(parser: Any, parameters: list[Any]) -> Any:
-    return parser.expression(exp.Lambda(this=parser._parse_disjunction(), expressions=parameters))
-
-
-class Ksql(Dialect):
-    """Every function is just a name with arguments (ours to know), `->` a field of a struct, `=>` a lambda."""
-
-    class Tokenizer(tokens.Tokenizer):
-        IDENTIFIERS: ClassVar[list[Any]] = ["`", '"']
-
-    class Parser(parser.Parser):
-        FUNCTIONS: ClassVar[dict[str, Any]] = {}
-        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CAST": parser.Parser.FUNCTION_PARSERS["CAST"]}
-        NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
-        NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": parser.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
-        LAMBDAS: ClassVar[dict[Any, Any]] = {tokens.Tokenizer.KEYWORDS["=>"]: _arrow_lambda}
 
 
 def parse_scalar(text: str, start: int) -> Expr:
