@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from streams.records import Headers
-from streams.sql.planner import Planned
+from streams.sql.planned import Planned
 from streams.topology import Topology
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from streams.records import ConsumedRecord
 from streams.serdes import Serde
+from streams.sql.code import PSEUDO
 from streams.sql.columns import Column
-from streams.sql.compiler import PSEUDO
 from streams.sql.errors import NOWHERE, Span, SqlError, near
 from streams.sql.formats import FORMATS, Format, key_serde, value_serde
 from streams.sql.statements import ColumnDef, Option

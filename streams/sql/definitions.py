@@ -15,7 +15,8 @@ from streams.sql.errors import SqlError, listed, near
 from streams.sql.formats import Format
 from streams.sql.journal import Entry, still_valid
 from streams.sql.parser import parse
-from streams.sql.planner import Planned, QueryPlanner, Toolbox
+from streams.sql.planned import Planned, Toolbox
+from streams.sql.planner import QueryPlanner
 from streams.sql.results import Result
 from streams.sql.sinks import renamed, with_sink
 from streams.sql.statements import CreateAs, CreateSource, Drop, InsertSelect, Select, Statement, Terminate

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from streams.sql.aggregates import Aggregate
 from streams.sql.catalog import KeyWindow
+from streams.sql.code import Code, tuple_text
 from streams.sql.columns import Column
-from streams.sql.compiler import Code, Compiler, tuple_text
+from streams.sql.compiler import Compiler
 from streams.sql.errors import Span, SqlError
 from streams.sql.formats import PackedRowSerde
-from streams.sql.planner import Toolbox, key_function
+from streams.sql.planned import Toolbox, key_function
 from streams.sql.relations import Bound, Relation, key_columns, window_columns
 from streams.sql.statements import Window
 from streams.sql.syntax import Call, Expr, Literal, Name, Star, rewrite, walk

@@ -9,7 +9,7 @@ from streams.sql.columns import Column
 from streams.sql.compiler import Compiler
 from streams.sql.errors import SqlError
 from streams.sql.formats import PackedRowSerde
-from streams.sql.planner import Toolbox
+from streams.sql.planned import Toolbox
 from streams.sql.relations import Bound, Relation, tuple_columns
 from streams.sql.statements import Join
 from streams.sql.syntax import Expr, Name, Operation, walk

@@ -8,7 +8,7 @@ from streams.dsl.builder import StreamsBuilder
 from streams.sql.backend import Failures
 from streams.sql.catalog import Source
 from streams.sql.errors import SqlError, near
-from streams.sql.planner import Planned
+from streams.sql.planned import Planned
 from streams.sql.results import Result, listing
 from streams.sql.statements import CreateAs, Describe, Explain, InsertSelect, Select, Show
 

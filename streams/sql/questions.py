@@ -9,11 +9,12 @@ from streams.serdes import Serde
 from streams.sql.aggregates import aggregate_names
 from streams.sql.backend import Failures, Query, StoredRow, TopicRecord
 from streams.sql.catalog import Source
+from streams.sql.code import PSEUDO
 from streams.sql.columns import Column
-from streams.sql.compiler import PSEUDO, Compiler, constant
+from streams.sql.compiler import Compiler, constant
 from streams.sql.errors import Span, SqlError, near
 from streams.sql.key_lookup import wanted_keys
-from streams.sql.planner import Planned
+from streams.sql.planned import Planned
 from streams.sql.relations import Relation, source_columns
 from streams.sql.results import PushResult, Result
 from streams.sql.statements import InsertValues, Print, Select

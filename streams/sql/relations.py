@@ -8,8 +8,8 @@ from typing import Any
 
 from streams.serdes import Serde
 from streams.sql.catalog import KeyWindow, Source
+from streams.sql.code import Code, tuple_text
 from streams.sql.columns import Column
-from streams.sql.compiler import Code, tuple_text
 from streams.sql.errors import SqlError, listed, near
 from streams.sql.formats import Format
 from streams.sql.syntax import Expr, Lambda, Name, Star, rewrite

@@ -9,7 +9,7 @@ from streams.processor import FixedKeyProcessor
 from streams.sql.catalog import EventTime, Source, event_time_reader
 from streams.sql.columns import Column
 from streams.sql.errors import SqlError
-from streams.sql.planner import Planned
+from streams.sql.planned import Planned
 from streams.sql.statements import InsertSelect
 from streams.sql.types import fits
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from streams.config import log_and_continue, log_and_skip_on_invalid_timestamp
 from streams.sql.backend import TopicRecord
-from streams.sql.planner import Planned
+from streams.sql.planned import Planned
 from streams.test_driver import TopologyTestDriver
 
 Taker = Callable[[Any, Any], object]

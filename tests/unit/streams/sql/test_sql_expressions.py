@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from streams.sql import SqlError, SqlTestDriver, udf
-from streams.sql.compiler import Code, Compiler, NoColumns, constant
+from streams.sql.code import Code, NoColumns
+from streams.sql.compiler import Compiler, constant
 from streams.sql.errors import near
 from streams.sql.functions import BUILT_IN
 from streams.sql.scalar_parser import parse_scalar, parse_type
