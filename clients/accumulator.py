@@ -145,13 +145,29 @@ class Accumulator:
             rows = headers if type(headers) is list else NO_HEADERS if headers is None else list(headers)
             row = None if batch is None else batch.append(batch.count, timestamp, key, value, rows)
             if batch is None or row is None:
-                batch = self._next_batch(topic, partition, key, value, rows)
-                row = batch.append(0, timestamp, key, value, rows)
-                if row is None:
-                    raise MessageTooLarge("the record does not fit into any batch")
+                batch, row = self.begin_batch(topic, partition, timestamp, key, value, rows)
             batch.count += 1
             self.count(batch, row, on_delivery)
         return Delivery(batch, row)
+
+    def begin_batch(
+        self,
+        topic: TopicQueues,
+        partition: int,
+        timestamp: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+    ) -> tuple[Batch, Any]:
+        """Called with the lock held when the open batch, if any, is full: a new one that begins with this record.
+
+        Raises as `append` does. The caller counts the record.
+        """
+        batch = self._next_batch(topic, partition, key, value, headers)
+        row = batch.append(0, timestamp, key, value, headers)
+        if row is None:
+            raise MessageTooLarge("the record does not fit into any batch")
+        return batch, row
 
     def count(self, batch: Batch, row: Any, on_delivery: OnDelivery | None) -> None:
         """Called with the lock held for a record in the batch: for one that reports, and for every sixty-fourth."""

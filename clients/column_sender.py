@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from clients.accumulator import ACCOUNT_MASK, NO_HEADERS, Accumulator, TopicQueues
 from clients.delivery import Delivery
 from clients.errors import BufferFull
-from model.errors import MessageTooLarge
 
 if TYPE_CHECKING:
     from clients.accumulator import Headers
@@ -66,12 +65,9 @@ def _append_some(accumulator: Accumulator, topic: TopicQueues, columns: Columns,
         row = None if batch is None else batch.append(batch.count, timestamp, key, value, its)
         if row is None:
             try:
-                batch = accumulator._next_batch(topic, partition, key, value, its)
+                batch, row = accumulator.begin_batch(topic, partition, timestamp, key, value, its)
             except BufferFull:
                 return False
-            row = batch.append(0, timestamp, key, value, its)
-            if row is None:
-                raise MessageTooLarge("the record does not fit into any batch")
         batch.count += 1
         if not row.offset & ACCOUNT_MASK:
             accumulator.count(batch, row, None)

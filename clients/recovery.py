@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from clients.batch import NO_SEQUENCE, Batch
 from model.errors import ErrorCode, KafkaError
-from protocol.records import decode_records, parse_header
+from protocol.records import MAX_SEQUENCE, decode_records, parse_header
 
 if TYPE_CHECKING:
     from clients.accumulator import PartitionQueue
@@ -33,7 +33,6 @@ _MOVED: Final = frozenset(
     }
 )
 _FORGOTTEN: Final = frozenset({ErrorCode.UNKNOWN_PRODUCER_ID, ErrorCode.INVALID_PRODUCER_EPOCH})
-_MAX_SEQUENCE: Final = 0x7FFFFFFF
 
 
 class Recovery:
@@ -102,7 +101,7 @@ class Recovery:
                 child.append(index, record.timestamp, record.key, record.value, list(record.headers))
             child.count = len(part)
             if batch.sequence != NO_SEQUENCE:
-                child.stamp, child.sequence = batch.stamp, (batch.sequence + first) & _MAX_SEQUENCE
+                child.stamp, child.sequence = batch.stamp, (batch.sequence + first) & MAX_SEQUENCE
             children.append(child)
         batch.adopt(children, self._sender.answers.on_parts_done)
         queue.in_flight.remove(batch)

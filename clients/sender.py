@@ -26,6 +26,7 @@ from protocol.k00_produce import (
     ProduceRequest,
     TopicProduceData,
 )
+from protocol.records import MAX_SEQUENCE
 
 if TYPE_CHECKING:
     from clients.connection import Connection
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 
 _TOPIC_IDS_FROM: Final = 13
 _IDLE_ROUND_S: Final = 0.5  # deadlines are looked at this often at least
-_MAX_SEQUENCE: Final = 0x7FFFFFFF
 _DONE: Final = (ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER)
 
 
@@ -149,7 +149,7 @@ class Sender:
                     return False  # under an older epoch; the broker would refuse what came after the newer
                 queue.stamp, queue.next_sequence = identity.stamp, 0
             batch.stamp, batch.sequence = queue.stamp, queue.next_sequence
-            queue.next_sequence = (queue.next_sequence + batch.count) & _MAX_SEQUENCE
+            queue.next_sequence = (queue.next_sequence + batch.count) & MAX_SEQUENCE
         return True
 
     def _send_to(self, node: int, due: list[PartitionQueue]) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from protocol.records import MAX_SEQUENCE
 from storage.producer_snapshot import SnapshotRow
-
-MAX_SEQUENCE = 0x7FFFFFFF
-SEQUENCES = MAX_SEQUENCE + 1
 
 
 class BatchEntry(NamedTuple):
@@ -75,7 +73,7 @@ class ProducerEntry:
         entry.current_txn_first_offset = row.current_txn_first_offset
         if row.last_offset >= 0:
             last_sequence = row.last_sequence
-            first_sequence = (last_sequence - row.offset_delta) % SEQUENCES if last_sequence >= 0 else -1
+            first_sequence = (last_sequence - row.offset_delta) & MAX_SEQUENCE if last_sequence >= 0 else -1
             first, last = row.last_offset - row.offset_delta, row.last_offset
             entry.batches.append(BatchEntry(first_sequence, last_sequence, first, last, row.timestamp))
         return entry

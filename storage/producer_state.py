@@ -15,9 +15,9 @@ from typing import NamedTuple
 from model.coordinator_errors import InvalidTxnState, TransactionCoordinatorFenced
 from model.errors import InvalidProducerEpoch, OutOfOrderSequenceNumber
 from protocol.control_batches import EndTxnMarker
-from protocol.records import BatchHeader
+from protocol.records import MAX_SEQUENCE, BatchHeader
 from storage import producer_snapshot
-from storage.producer_entry import SEQUENCES, BatchEntry, ProducerEntry
+from storage.producer_entry import BatchEntry, ProducerEntry
 
 BATCHES_REMEMBERED = 5  # clients keep at most five requests in flight (max.in.flight.requests.per.connection)
 
@@ -253,7 +253,7 @@ def _check_sequence(entry: ProducerEntry, header: BatchHeader) -> None:
                 f"producer {entry.producer_id} begins epoch {header.producer_epoch} at sequence {first_sequence}, not 0"
             )
         return
-    expected = (entry.last_sequence + 1) % SEQUENCES
+    expected = (entry.last_sequence + 1) & MAX_SEQUENCE
     if first_sequence != expected:
         raise OutOfOrderSequenceNumber(
             f"producer {entry.producer_id} sent sequence {first_sequence}, {expected} was expected"
