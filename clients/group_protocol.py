@@ -76,6 +76,8 @@ class MemberProtocol:
             )
         topics = {topic for member in members for topic in member.topics}
         await self._cluster.know(topics)
+        if not topics <= set(self._host.topics()):  # of theirs the consumer would not notice what changes afterwards
+            await self._cluster.refresh()
         views = self._cluster.metadata.topics
         partitions = {topic: len(views[topic].partitions) for topic in topics if topic in views}
         assignor = next(each for each in self._assignors if each.name == name)
