@@ -3,17 +3,12 @@
 import asyncio
 
 import pytest
+from metadata_broker import NEVER_MS, Broker, a_cluster_of
 
 from clients.cluster import ClusterClient
 from clients.errors import CertificateRefused, Disconnected
 from clients.producer_configs import producer_config
 from model.coordinator_errors import SaslAuthenticationFailed
-from protocol.k03_metadata import (
-    MetadataResponse,
-    MetadataResponseBroker,
-    MetadataResponsePartition,
-    MetadataResponseTopic,
-)
 
 
 def run(scenario):
@@ -68,53 +63,11 @@ def test_brokers_that_are_away_are_asked_again():
     run(scenario)
 
 
-class Broker:
-    """Answers Metadata requests with `partitions` as they are then, and remembers what it was asked."""
-
-    features: dict[str, int] = {}
-
-    def __init__(self):
-        self.partitions = {}
-        self.asked = []
-
-    async def request(self, request):
-        names = [topic.name for topic in request.topics]
-        self.asked.append(names)
-        return MetadataResponse(
-            brokers=[MetadataResponseBroker(node_id=1, host="one", port=1)],
-            topics=[
-                MetadataResponseTopic(
-                    name=name,
-                    partitions=[MetadataResponsePartition(partition_index=n) for n in range(self.partitions[name])],
-                )
-                for name in names
-                if name in self.partitions
-            ],
-        )
-
-
-def a_cluster_of(broker, backoff_ms):
-    cluster = ClusterClient(
-        producer_config(
-            {"bootstrap.servers": "one:1", "retry.backoff.ms": backoff_ms, "retry.backoff.max.ms": backoff_ms}, {}
-        )
-    )
-
-    async def get(_address, _lane="main"):
-        return broker
-
-    cluster.connections.get = get
-    return cluster
-
-
-A_TESTS_LIFE_MS = 600_000
-
-
 def test_what_was_just_told_is_known_without_waiting_for_the_next_answer():
     async def scenario():
         broker = Broker()
         broker.partitions = {"orders": 2, "payments": 1}
-        cluster = a_cluster_of(broker, A_TESTS_LIFE_MS)
+        cluster = a_cluster_of(broker, NEVER_MS)
         cluster.topics |= {"orders", "payments"}
         await cluster.refresh()
         await cluster.know(["orders"])
