@@ -8,7 +8,6 @@ from typing import Any
 
 from actors.controller_link import ControllerLink
 from machines.metadata import MetadataImage
-from protocol.cluster_control import MetadataSnapshot, RegisterBrokerReply
 from model.configs import BrokerConfig
 from protocol.cluster_control import (
     BrokerHeartbeat,
@@ -61,6 +60,8 @@ def test_the_answer_to_a_registration_of_its_predecessor_is_not_taken_for_its_ow
         assert link.is_registered
 
     asyncio.run(scenario())
+
+
 class Line:
     """A link of broker 2 to controller 1, over a bus and a clock that are made up."""
 
@@ -93,7 +94,7 @@ class Line:
 def registered(**overrides: str) -> Line:
     line = Line(**overrides)
     line.hear_controller()
-    line.link.on_message(RegisterBrokerReply(1, 0, 4))
+    line.link.on_message(RegisterBrokerReply(1, 0, 4, incarnation=5))
     return line
 
 
