@@ -62,7 +62,8 @@ class Sessions:
             self._heard_ms.clear()
             self._since_ms = now_ms
         self._looked_ms = now_ms
-        return not self._hears_half(now_ms, self._session_ms)
+        has_listened = now_ms - self._since_ms >= self._session_ms  # those fenced before us had no time to come back
+        return has_listened and not self._hears_half(now_ms, self._session_ms)
 
     def unheard(self, now_ms: int) -> list[BrokerInfo]:
         """Who must be fenced now.

@@ -191,3 +191,11 @@ def test_a_controller_that_hears_all_and_is_heard_by_none_resigns_and_fences_nob
     controller.pass_ms(BEAT_MS, 2, deaf=(3,))
     effects = controller.pass_ms(SESSION_MS, deaf=(2, 3))
     assert effects[-1] == Resign() and controller.fenced() == [1]
+
+
+def test_a_fresh_controller_does_not_resign_before_those_that_were_fenced_could_come_back():
+    controller = Heard()
+    controller.step(Elected(1, 2, {}), controller.now_ms)
+    controller.step(Elected(1, 3, {1: 1, 2: 1, 3: 1}), controller.now_ms)
+    assert controller.pass_ms(SESSION_MS - 1_000) == []
+    assert controller.pass_ms(1_000)[-1] == Resign()
