@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 Mail = GroupCall | Ticket | Wake | Resume | ExpireOffsets | TopicsDeleted | TopicsChanged | TransactionEnded
 
 
+SURELY_IN_THE_LOG = (ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
+
+
 class GroupCoordinator(Actor):
     """Coordinates one group."""
 
@@ -62,6 +65,8 @@ class GroupCoordinator(Actor):
         elif type(message) is Ticket:
             if message.owner is self:
                 self._take_in(message)
+                if message not in self._held and _is_missing(message):
+                    self._start_anew(message.error)  # what stood before it timed out, and it was let go with that
                 self._on_appended()
         elif type(message) is Resume:
             self._resume(message.call)
@@ -237,11 +242,15 @@ class GroupCoordinator(Actor):
                 continue
             held.popleft()
 
+    def _start_anew(self, error: ErrorCode) -> None:
+        self._refuse_all(refusal_code(error))
+        self.partition.reload_soon()
+
     def _append_failed(self, error: ErrorCode) -> None:
         """Refuse all that waits behind the append; start anew from the log unless the record is surely in it."""
-        if error not in (ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND):
-            self._refuse_all(refusal_code(error))
-            self.partition.reload_soon()
+        missing = next((item for item in self._held if isinstance(item, Ticket) and _is_missing(item)), None)
+        if error not in SURELY_IN_THE_LOG or missing is not None:
+            self._start_anew(error if missing is None else missing.error)
             return
         held, self._held = self._held, deque()
         for item in held:
@@ -258,3 +267,9 @@ class GroupCoordinator(Actor):
 def _member_of(call: GroupCall) -> str:
     member_id: str = call.body.member_id  # type: ignore[union-attr, assignment]
     return member_id
+
+
+def _is_missing(ticket: Ticket) -> bool:
+    """The machine has applied it, and it is not in the log."""
+    is_refused = ticket.is_done and ticket.error not in (ErrorCode.NONE, *SURELY_IN_THE_LOG)
+    return is_refused and isinstance(ticket.effect, Append)

@@ -248,7 +248,8 @@ class TransactionMachine:
         if state is None or self.is_busy:
             return
         if state.status is Status.ONGOING:
-            if now_ms - state.started_ms >= state.timeout_ms:
+            # a clock that was set back as far is no reason to leave it open until it has caught up
+            if abs(now_ms - state.started_ms) >= state.timeout_ms:
                 self._write(rules.fenced(state, now_ms))
         elif state.status in PREPARED:
             if not self.outstanding:

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 import pytest
-from group_shells import FakePartition
+from group_shells import LEADER, FakePartition
 
 from machines.group_events import GroupConfig, TransactionEnded
 from model.errors import ErrorCode
@@ -148,6 +148,25 @@ async def test_a_record_that_is_in_the_log_but_late_is_kept():
     stage.release(ErrorCode.REQUEST_TIMED_OUT)
     stage.holds = False
     assert error_of(await call.future) is ErrorCode.COORDINATOR_NOT_AVAILABLE
+    assert await stage.committed() == 2
+
+
+@on_a_loop
+async def test_a_record_refused_behind_one_that_is_late_is_not_remembered():
+    """Simulated seed 5707: the late one was known to be in the log, and the refused one taken for it as well."""
+    stage = FakePartition()
+    await stage.ask(commit(1), 9)
+    stage.holds = True
+    late = stage.call(commit(2), 9)
+    await stage.until(lambda: len(stage.held) == 1)
+    stage.holds, stage.refuses = False, ErrorCode.NOT_ENOUGH_REPLICAS
+    refused = stage.call(commit(3), 9)
+    handled = stage.system.statistics()[LEADER].handled
+    await stage.until(lambda: stage.system.statistics()[LEADER].handled > handled)
+    stage.refuses = None
+    stage.release(ErrorCode.REQUEST_TIMED_OUT)
+    for call in (late, refused):
+        assert error_of(await call.future) is ErrorCode.COORDINATOR_NOT_AVAILABLE
     assert await stage.committed() == 2
 
 

@@ -334,6 +334,15 @@ class TestEpochBumps:
 
 
 class TestTime:
+    def test_a_clock_that_is_set_back_does_not_keep_a_transaction_open(self) -> None:
+        """Simulated seed 2399: it would have stayed open until the clock had caught up."""
+        it = Coordinator()
+        it.add(it.started(), A0)
+        it.after(1 - TIMEOUT_MS)
+        assert it.status() is Status.ONGOING
+        it.after(-1)
+        assert [markers.is_commit for markers in it.sent] == [False]
+
     @pytest.mark.parametrize("version", [0, 2])
     def test_a_transaction_that_takes_too_long_is_aborted_and_its_client_fenced(self, version: int) -> None:
         it = Coordinator()
