@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ class Prompt:
         from cli.sql import say_goodbye
 
         self._remember()
+        # whoever started us may ignore it (a shell does for what it starts in the background); a prompt lives by it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         print(f"odradek sql at {self._address}; help explains")
         typed = ""
         while True:
