@@ -40,7 +40,7 @@ mutants: $(VENV)/.for-dev  ## known-wrong variants of the protocol: which seed f
 	$(PY) -m chaos.mutants $(ARGS)
 
 soak: $(VENV)/.for-dev     ## the tests that take minutes each: negative controls, broken brokers, every workload under kills
-	$(PYTEST) -m long tests/chaos tests/cluster $(ARGS)
+	$(PYTEST) -m long tests/chaos tests/cluster tests/examples $(ARGS)
 
 chaos: $(VENV)/.for-dev    ## 13 faults x 5 workloads on real processes, a minute each; ARGS='--seconds 20 --cells quick'
 	$(PY) -m chaos.matrix $(ARGS)
