@@ -66,6 +66,7 @@ class ControllerState:
         return broker is not None and not broker.is_fenced and not broker.is_shutting_down
 
     def placeable_brokers(self) -> list[int]:
+        """Those that replicas may start on: alive and meaning to stay."""
         return [broker.broker_id for broker in self.image.live_brokers() if not broker.is_shutting_down]
 
     def is_current(self, broker_id: int, incarnation: int) -> BrokerInfo | None:

@@ -180,10 +180,15 @@ def _placed(state: ControllerState, partitions: int, factor: int, room: int) -> 
         raise PolicyViolation(f"one request may create at most {MAX_PARTITIONS_PER_REQUEST} partitions")
     if factor <= 0:
         raise InvalidReplicationFactor("the replication factor must be at least 1, or -1 for the default")
-    brokers = state.placeable_brokers()
-    if factor > len(brokers):
-        raise InvalidReplicationFactor(f"replication factor {factor} needs more brokers than the {len(brokers)} alive")
-    return spread(brokers, partitions, factor, state.image.partition_count)
+    brokers, registered = state.placeable_brokers(), sorted(state.image.brokers)
+    if factor > len(registered):
+        raise InvalidReplicationFactor(
+            f"replication factor {factor} needs more brokers than the {len(registered)} registered"
+        )
+    if not brokers:
+        raise InvalidReplicationFactor("all brokers are fenced or shutting down")
+    fenced = [broker for broker in registered if broker not in brokers]
+    return spread(brokers, partitions, factor, state.image.partition_count, fenced)
 
 
 def _checked(state: ControllerState, assigned: list[tuple[int, ...]], factor: int) -> list[tuple[int, ...]]:

@@ -77,6 +77,7 @@ class Streams:
                 self.run()
             except BaseException as error:
                 self.failure = error
+                log.error("%s has ended: %s: %s", self.config.application_id, type(error).__name__, error)
 
         self._thread = threading.Thread(target=run, name=self.config.application_id)
         self._thread.start()

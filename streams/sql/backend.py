@@ -78,6 +78,9 @@ class Backend(Protocol):
     def state_of(self, query_id: str) -> str:
         """In words."""
 
+    def failure_of(self, query_id: str) -> BaseException | None:
+        """What ended a query of ours that should still run."""
+
     def rows(self, query: Query, store: str, key: Any, *, has_key: bool) -> list[StoredRow] | None:
         """What the query's store holds, of one key or in all; None when that can't be said from here."""
 

@@ -118,6 +118,10 @@ class ClusterBackend:
             return "not run here"
         return app.state if app.failure is None else f"failed: {app.failure}"
 
+    def failure_of(self, query_id: str) -> BaseException | None:
+        app = self._apps.get(query_id)
+        return None if app is None else app.failure
+
     def rows(self, query: Query, store: str, key: Any, *, has_key: bool) -> list[StoredRow] | None:
         app = self._apps.get(query.id)
         if app is None or app.state not in ("running", "restoring", "joining"):

@@ -99,6 +99,9 @@ class MemoryBackend:
     def state_of(self, query_id: str) -> str:
         return "running" if query_id in self._drivers else "stopped"
 
+    def failure_of(self, query_id: str) -> None:
+        """Never: what a driver raises, it raises to whoever pipes."""
+
     def rows(self, query: Query, store: str, key: Any, *, has_key: bool) -> list[StoredRow] | None:
         _, driver = self._drivers[query.id]
         return list(stored_rows(driver.get_state_store(store), key, has_key=has_key))

@@ -36,10 +36,23 @@ class Questions:
     # -- SELECT
 
     def select(self, statement: Select) -> Result:
+        """Raises SqlError also where a query that fills what is asked has failed: the answer would stand still."""
+        for asked in (statement.source, *(join.source for join in statement.joins)):
+            self._check_filled(self._engine.catalog.get(asked.name, asked.at), asked.at)
         if statement.emit is not None:
             return self._push(statement)
         found = self._looked_up(statement)
         return found if found is not None else self._read_through(statement)
+
+    def _check_filled(self, source: Source, at: Span) -> None:
+        query = self._engine.definitions.queries.get(source.query_id or "")
+        if query is None:
+            return
+        failure = self._engine.backend.failure_of(query.id)
+        if failure is not None:
+            raise SqlError(f"{source.name} stands still, its query {query.id} has failed: {failure}", at)
+        for each in query.planned.sources:
+            self._check_filled(each, at)
 
     def _push(self, statement: Select) -> PushResult:
         planned = self._planned(statement)

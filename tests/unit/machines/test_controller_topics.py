@@ -31,6 +31,24 @@ def test_one_refused_topic_stops_no_other():
     assert list(controller.image.topics) == ["a", "c"]
 
 
+def test_a_topic_is_created_while_a_broker_is_down_and_has_a_replica_for_it():
+    controller = TestController()
+    controller.die(2)
+    created = controller.ask(CreateTopics(1, [NewTopic("t", 1, 3)])).topics[0]
+    partition = controller.partition("t")
+    assert (created.error, sorted(partition.replicas), sorted(partition.isr)) == (0, [1, 2, 3], [1, 3])
+    controller.register(2, incarnation=2)
+    assert controller.propose_isr((1, 3, 2)).error == 0, "it joins as any follower does"
+
+
+def test_with_all_brokers_down_no_topic_is_created():
+    controller = TestController()
+    for broker in (1, 2, 3):
+        controller.die(broker)
+    created = controller.ask(CreateTopics(1, [NewTopic("t", 1, 3)])).topics[0]
+    assert created.error == ErrorCode.INVALID_REPLICATION_FACTOR
+
+
 def test_validate_only_creates_nothing():
     controller = TestController()
     version = controller.image.version

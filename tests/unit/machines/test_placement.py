@@ -29,3 +29,9 @@ def test_every_placement_is_valid_and_even(brokers, partitions, turn, data):
     assert all(len(replicas) == len(set(replicas)) == factor for replicas in placed)
     leaders = Counter(replicas[0] for replicas in placed)
     assert max(leaders.values()) - min(leaders[broker] for broker in range(1, brokers + 1)) <= 1
+
+
+def test_the_fenced_come_last_and_only_where_the_others_are_too_few():
+    assert spread([1, 2], 2, 2, 0, [3, 4]) == [(1, 2), (2, 1)]
+    assert spread([1, 2], 3, 3, 0, [3, 4]) == [(1, 2, 3), (2, 1, 4), (1, 2, 3)]
+    assert spread([2], 1, 3, 1, [1, 3]) == [(2, 3, 1)]

@@ -246,3 +246,16 @@ def test_a_store_and_its_topic_say_the_same(sql: SqlTestDriver) -> None:
     stored = sorted(sql.rows("SELECT t, n FROM o"))
     read = sorted((t, n) for t, n, _ in sql.rows("SELECT t, n, ROWTIME FROM o"))
     assert stored == read == [("p", 2), ("q", 1)]
+
+
+def test_a_select_says_so_when_a_query_it_depends_on_has_failed(sql: SqlTestDriver, monkeypatch: Any) -> None:
+    sql.execute(
+        "CREATE STREAM big AS SELECT k, a FROM s WHERE a > 1; CREATE TABLE n AS SELECT k, COUNT(*) AS n FROM big GROUP BY k"
+    )
+    [(failed, *_)] = [row for row in sql.rows("SHOW QUERIES") if row[2] == "BIG"]
+    failures = {failed: ConnectionError("no broker")}
+    monkeypatch.setattr(sql.memory, "failure_of", failures.get)
+    for statement in ("SELECT * FROM n", "SELECT n FROM n WHERE k = 'x'", "SELECT k FROM big EMIT CHANGES"):
+        with pytest.raises(SqlError, match=f"query {failed} has failed: no broker"):
+            sql.rows(statement)
+    assert len(sql.rows("SELECT * FROM s")) == 3, "what nobody fills is read as ever"
