@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 COMMIT_OFFSETS, FETCH_OFFSETS, ADD_OFFSETS, COMMIT_IN_TRANSACTION = 8, 9, 25, 28
 BEAT_S = 0.4
+HANG_S, HANGING_TIMEOUT_MS = 3.0, 4_000  # longer than a session, but in time for the transaction
 _ELSEWHERE = {
     ErrorCode.NOT_COORDINATOR,
     ErrorCode.COORDINATOR_NOT_AVAILABLE,
@@ -63,6 +64,9 @@ class Member(Caller):
         self.partitions = partitions
         self.producer = producer
         self.output = output
+        self.hangs = producer is not None and cluster.world.chance("hanging members").random() < 0.5
+        if producer is not None and self.hangs:
+            producer.timeout_ms = HANGING_TIMEOUT_MS
         self.reader = CommittedReader(cluster, checker, number, partitions, 1.0)
         self.member_id = ""
         self.generation = -1
@@ -197,6 +201,9 @@ class Member(Caller):
         try:
             await producer.write(opened, self.output, f"{partition} {position}".encode())
             asked_s, generation = await self._send_offsets(producer, opened, partition, position)
+            if self.hangs and self.chance.random() < 0.05:
+                producer.say(f"hangs before the end of {opened.tag}")
+                await producer.sleep(HANG_S)
             if self.chance.random() < 0.1:
                 self.say(f"thinks better of {opened.tag}")
                 raise Aborted

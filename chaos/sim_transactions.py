@@ -85,6 +85,7 @@ class TransactionalProducer(Caller):
         self.tenure = tenure
         self.is_twin = False  # ends when it is fenced, and does not fight back; asked to stop, it leaves all as it is
         self.hangs = True  # now and then
+        self.timeout_ms = TIMEOUT_MS
         self._my_tenure = -1
         self._producer: tuple[int, int] = (-1, -1)
         self._sequences: dict[TopicPartition, int] = {}
@@ -145,7 +146,7 @@ class TransactionalProducer(Caller):
         while True:
             request = InitProducerIdRequest(
                 transactional_id=self.transactional_id,
-                transaction_timeout_ms=TIMEOUT_MS,
+                transaction_timeout_ms=self.timeout_ms,
                 producer_id=held[0],
                 producer_epoch=held[1],
             )

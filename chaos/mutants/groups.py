@@ -76,7 +76,7 @@ def stale_epochs_may_commit(patches: Patches) -> None:
 @mutant(
     "unstable-offsets-are-shown",
     "a group is told its old offsets while a transaction is about to replace them",
-    hint=1068,
+    hint=19,
 )
 def unstable_offsets_are_shown(patches: Patches) -> None:
     def fetch(self: Offsets, request: FetchOffsets) -> Any:
