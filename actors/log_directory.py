@@ -219,7 +219,9 @@ class LogDirectory:
             except StorageFailure as failure:
                 is_clean = False
                 logger.error("%s could not be closed: %s", log.topic_partition, failure)
-        is_clean = is_clean and not self._unflushed and not any(log.is_failed for log in logs)
+        # what came, or was cut, while others were synced is not durable
+        is_durable = all(log.recovery_point >= log.log_end_offset for log in logs)
+        is_clean = is_clean and is_durable and not self._unflushed and not any(log.is_failed for log in logs)
         await self.checkpoint(HIGH_WATERMARKS, marks)
         await self.checkpoint(RECOVERY_POINTS, {log.topic_partition: log.recovery_point for log in logs})
         await self.checkpoint(LOG_STARTS, {log.topic_partition: log.log_start_offset for log in logs})

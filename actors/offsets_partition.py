@@ -85,6 +85,7 @@ class OffsetsPartition(Actor):
     def on_stop(self) -> None:
         """The role ends; the groups below have ended already."""
         self.replica.waiters.discard(self._on_advance)
+        self.is_loaded = False  # until the next instance is there, requests still come here: they wait
         self._refuse_parked(ErrorCode.NOT_COORDINATOR)
 
     def on_failure(self, *_: object) -> None:

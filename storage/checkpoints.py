@@ -74,6 +74,11 @@ class CheckpointFile:
             raise ValueError(f"{self.path} holds {len(entries)} entries, not as many as it announces")
         return entries
 
+    def salvage(self) -> list[str]:
+        """The entries that a torn write has left whole; none when not even the version can be read."""
+        lines = (read_whole(self._disk, self.path) or b"").decode("utf-8", "replace").split("\n")
+        return lines[2:-1] if lines[0] == str(self._version) else []
+
     def write(self, entries: Iterable[str], *, durable: bool = True, in_place: bool = False) -> None:
         """`in_place` spares a small file the new inode and the renaming, some 0.5 ms in all.
 

@@ -10,6 +10,7 @@ so the loader brings it up to date by assigning each recovered batch's epoch aga
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -31,8 +32,8 @@ class EpochStart(NamedTuple):
 class LeaderEpochs:
     """The epochs of one partition, in memory and on disk. An empty one leaves no file behind.
 
-    `is_suspect` is True when the file on disk could not be read as a checkpoint: the map then starts empty, and the
-    loader must assign the epoch of every batch in the log again.
+    `is_suspect` is True when the file on disk could not be read as a checkpoint: the map then starts with the lines
+    that are whole, and the loader must assign the epoch of every batch in the log again.
     """
 
     __slots__ = ("_disk", "_epochs", "_file", "_is_stale", "_starts", "is_suspect")
@@ -44,13 +45,18 @@ class LeaderEpochs:
         self._is_stale = True  # whoever wrote the file may have died before it was durable
         self.is_suspect = False
         try:
-            for line in self._file.read():
-                epoch, start_offset = line.split(" ")
-                self._append(int(epoch), int(start_offset))
+            self._take(self._file.read())
         except ValueError:
-            self._epochs.clear()
-            self._starts.clear()
             self.is_suspect = True
+            with suppress(ValueError):
+                self._take(self._file.salvage())
+
+    def _take(self, lines: list[str]) -> None:
+        self._epochs.clear()
+        self._starts.clear()
+        for line in lines:
+            epoch, start_offset = line.split(" ")
+            self._append(int(epoch), int(start_offset))
 
     @property
     def entries(self) -> list[EpochStart]:
@@ -110,6 +116,11 @@ class LeaderEpochs:
         """The epoch under which `offset` was written (or, past the end, would be); -1 when before all of them."""
         at = bisect_right(self._starts, offset)
         return self._epochs[at - 1] if at else -1
+
+    def first_above(self, offset: int) -> EpochStart | None:
+        """The first entry that starts above `offset`."""
+        at = bisect_right(self._starts, offset)
+        return EpochStart(self._epochs[at], self._starts[at]) if at < len(self._starts) else None
 
     def truncate_from_end(self, offset: int, *, durable: bool = False) -> None:
         """Forget epochs that start at or above `offset`: the log now ends there."""

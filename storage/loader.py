@@ -51,6 +51,16 @@ class LoadedLog:
     log_start_offset: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """How the end of a log is to be checked: from `recovery_point` on; below `durable_to` everything was synced."""
+
+    recovery_point: int
+    durable_to: int
+    index_interval_bytes: int
+    may_have_holes: bool
+
+
 def load(
     directory: Path,
     disk: Disk,
@@ -79,13 +89,15 @@ def load(
     segments = [Segment(directory, base, disk, size=sizes[base]) for base in sorted(sizes)]
     epochs = LeaderEpochs(directory / EPOCHS_FILE, disk)
     snapshots = ProducerSnapshots(directory, disk, files.get(SNAPSHOT_SUFFIX, {}))
+    durable_to = recovery_point
     if epochs.is_suspect or (epochs.latest() is None and any(sizes.values())):
         was_clean, recovery_point = False, 0
     loaded = LoadedLog(segments, segments[-1].base_offset, epochs, ProducerStateMap(), snapshots)
     if was_clean and _find_end(loaded):
         scanned_from = loaded.log_end_offset
     else:
-        scanned_from = _recover(loaded, 0 if was_clean else recovery_point, index_interval_bytes, may_have_holes)
+        check = _Check(0 if was_clean else recovery_point, durable_to, index_interval_bytes, may_have_holes)
+        scanned_from = _recover(loaded, check)
     if loaded.log_end_offset < log_start_offset:
         logger.warning("%s ends at %d, before its start %d", directory, loaded.log_end_offset, log_start_offset)
         for segment in segments:
@@ -149,20 +161,21 @@ def _find_end(loaded: LoadedLog) -> bool:
     return end == active.size
 
 
-def _recover(loaded: LoadedLog, recovery_point: int, index_interval_bytes: int, may_have_holes: bool) -> int:
+def _recover(loaded: LoadedLog, check: _Check) -> int:
     """Check what may have been lost and cut what is. Returns the offset from which batches were checked."""
     segments = loaded.segments
     scanned_from = -1
     for index, segment in enumerate(segments):
         is_last = index == len(segments) - 1
-        if not is_last and segments[index + 1].base_offset <= recovery_point:
+        if not is_last and segments[index + 1].base_offset <= check.recovery_point:
             continue
-        start = _trusted_position(segment, recovery_point)
+        start = _trusted_position(segment, check.recovery_point)
         if scanned_from < 0:
-            scanned_from = segment.base_offset if start == 0 else segment.offset_index.floor(recovery_point).offset + 1
+            floor = segment.offset_index.floor(check.recovery_point)
+            scanned_from = segment.base_offset if start == 0 else floor.offset + 1
         following = None if is_last else segments[index + 1].base_offset
-        end_of_sound = _recover_segment(loaded, segment, start, index_interval_bytes, may_have_holes, following)
-        is_followed = following is None or may_have_holes or loaded.log_end_offset == following
+        end_of_sound = _recover_segment(loaded, segment, start, check, following)
+        is_followed = following is None or check.may_have_holes or loaded.log_end_offset == following
         if end_of_sound == segment.size and is_followed:
             if not is_last:
                 segment.seal()
@@ -189,14 +202,7 @@ def _trusted_position(segment: Segment, recovery_point: int) -> int:
     return 0
 
 
-def _recover_segment(
-    loaded: LoadedLog,
-    segment: Segment,
-    start: int,
-    index_interval_bytes: int,
-    may_have_holes: bool,
-    following: int | None,
-) -> int:
+def _recover_segment(loaded: LoadedLog, segment: Segment, start: int, check: _Check, following: int | None) -> int:
     """Index the sound batches from `start` on anew; returns where they end and moves the log end there."""
     segment.offset_index.truncate_to_position(start + 1 if start else 0)
     segment.time_index.truncate_to_offset(segment.offset_index.last().offset + 1 if start else segment.base_offset)
@@ -206,16 +212,16 @@ def _recover_segment(
     for header in segment.sound_batches(start):
         is_first = header.position == start > 0
         has_hole, goes_back = header.base_offset > next_offset, header.base_offset < next_offset
-        if not is_first and (goes_back or (has_hole and not may_have_holes)):
+        if not is_first and (goes_back or (has_hole and not check.may_have_holes)):
             break
         if following is not None and header.next_offset > following:
             break  # this end was cut, and a power loss has brought it back
-        if header.last_offset_delta < 0 or not _agrees(loaded.epochs, header):
+        if header.last_offset_delta < 0 or not _agrees(loaded.epochs, header, check.durable_to):
             break
         if is_first:
             segment.bytes_since_index_row = header.size  # it has its row
         else:
-            segment.take_in(header, header.position, index_interval_bytes)
+            segment.take_in(header, header.position, check.index_interval_bytes)
         segment.positions.add(header.base_offset, header.next_offset, header.position)
         next_offset = header.next_offset
         end = header.position + header.size
@@ -223,18 +229,27 @@ def _recover_segment(
     return end
 
 
-def _agrees(epochs: LeaderEpochs, header: BatchHeader) -> bool:
-    """Make the epochs say of this batch what it says itself; False when it is older than the batch before.
+def _agrees(epochs: LeaderEpochs, header: BatchHeader, durable_to: int) -> bool:
+    """Make the epochs say of this batch what it says itself; False when it was written over, or is older than the last.
 
-    The checkpoint may be ahead of the log: written when the end was cut and written anew by a later leader, while a
-    power loss has brought the log's old end back. Believed, it would pass that end off as the later leader's.
+    The checkpoint may be behind the log, which the batches themselves make good. Where it is ahead, above what was
+    synced (`durable_to`), a power loss has brought the log's old end back, which was cut and written anew by a later
+    leader: the log ends there, for what follows in the next segment would follow on the wrong batches.
     """
     epoch = header.leader_epoch
-    if epoch >= 0 and epochs.epoch_for_offset(header.base_offset) != epoch:
-        epochs.truncate_from_end(header.base_offset)
-        if epoch < epochs.latest_epoch:
-            return False
-        epochs.assign(epoch, header.base_offset)
+    if epoch < 0:
+        return True
+    known = epochs.epoch_for_offset(header.base_offset)
+    if known == epoch:
+        return True
+    following = epochs.first_above(header.base_offset)
+    is_between = known >= 0 and following is not None and following.epoch > epoch
+    if header.base_offset >= durable_to and (known > epoch or is_between):
+        return False
+    epochs.truncate_from_end(header.base_offset)
+    if epoch < epochs.latest_epoch:
+        return False
+    epochs.assign(epoch, header.base_offset)
     return True
 
 

@@ -14,6 +14,7 @@ from model.configs import LogConfig
 from model.errors import StorageFailure
 from model.ids import TopicPartition
 from storage.disk import Disk
+from storage.flushing import FlushJob
 from storage.loader import LoadedLog
 from storage.segment import Segment
 
@@ -129,7 +130,14 @@ class LogState:
         return zlib.crc32(f"{self.topic_partition}{segment.base_offset}".encode()) % most if most > 0 else 0
 
     def _roll(self, base_offset: int) -> None:
-        """Start a new segment. A fetch behind it still finds the old one, through its index."""
+        """Start a new segment. A fetch behind it still finds the old one, through its index.
+
+        The epochs become durable first: if a power loss takes the end of the old segment back to what it was before a
+        truncation, and leaves the new one, only they know that the two don't belong together.
+        """
+        epochs = self.leader_epochs.take_unsynced()
+        if epochs is not None:
+            FlushJob(base_offset, (str(epochs),), self.directory, self._disk, self._truncations).run()
         self.active.seal()
         self.active.close()
         self._snapshots.write(base_offset, self.producers)

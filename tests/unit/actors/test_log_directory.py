@@ -94,6 +94,29 @@ def test_a_clean_stop_leaves_its_marker_unless_a_disk_failed(tmp_path, opened):
     run(scenario)
 
 
+def test_what_came_while_the_logs_were_synced_makes_the_stop_unclean(tmp_path, opened, monkeypatch):
+    async def scenario():
+        stage = Stage(tmp_path)
+        log = stage.host().log
+        append(log, a_batch(3))
+        original = log.begin_flush
+
+        def begin_flush():
+            job = original()
+            log.truncate_to(0)
+            append(log, a_batch(3))
+            return job
+
+        monkeypatch.setattr(log, "begin_flush", begin_flush)
+        await stage.close()
+        opened.clear()
+        again = Stage(tmp_path).host().log
+        assert opened == [(False, TRUST_ALL)]
+        assert again.recovery_point == 0, "what was synced is not what there is"
+
+    run(scenario)
+
+
 def test_deleted_records_stay_deleted_through_a_kill(tmp_path):
     async def scenario():
         stage = Stage(tmp_path)

@@ -121,7 +121,14 @@ def test_truncation_from_the_start_moves_the_epoch_that_holds_the_new_start(tmp_
     assert epochs_in(tmp_path).entries == [(3, 20)]
 
 
-@pytest.mark.parametrize("content", ["", "0\n", "0\n2\n1 0\n", "9\n0\n", "0\n1\nx y\n", "\x00\x00\x00"])
+@pytest.mark.parametrize("content", ["0\n2\n1 0\n", "0\n2\n1 0\n2 1"])
+def test_of_a_torn_file_the_whole_lines_count(tmp_path: Path, content: str) -> None:
+    (tmp_path / FILE_NAME).write_text(content)
+    epochs = epochs_in(tmp_path)
+    assert (epochs.entries, epochs.is_suspect) == ([(1, 0)], True)
+
+
+@pytest.mark.parametrize("content", ["", "0\n", "9\n0\n", "0\n1\nx y\n", "\x00\x00\x00"])
 def test_a_damaged_file_starts_empty_and_says_so(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE_NAME).write_text(content)
     epochs = epochs_in(tmp_path)

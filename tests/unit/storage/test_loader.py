@@ -225,12 +225,37 @@ def test_an_end_that_was_cut_and_came_back_does_not_hide_what_was_written_since(
     assert offsets_in(again) == list(range(again.log_end_offset))
 
 
-def test_the_batches_know_their_epochs_better_than_a_checkpoint_ahead_of_them(tmp_path):
+def test_a_checkpoint_ahead_of_the_batches_knows_that_they_were_cut_and_written_over(tmp_path):
     log = filled(tmp_path)
     log.leader_epochs.assign(5, 8)  # written by a later leader's follower; of the log the old end has come back
     again = a_log(tmp_path, was_clean=False)
+    assert (again.log_end_offset, again.leader_epochs.entries) == (8, [(3, 0)])
+
+
+def test_what_was_synced_is_believed_more_than_a_checkpoint(tmp_path):
+    log = filled(tmp_path)
+    log.leader_epochs.assign(5, 8)
+    again = a_log(tmp_path, was_clean=False, recovery_point=TRUST_ALL)
     assert again.log_end_offset == 12
-    assert again.leader_epochs.entries == [(3, 0)]
+
+
+def test_no_old_end_is_followed_by_a_new_segment(tmp_path):
+    log = filled(tmp_path)
+    first = active_file(log)
+    old = first.read_bytes()
+    log.truncate_to(8)
+    log.append_as_follower(a_batch(2, base_offset=8, leader_epoch=4))
+    log.append_as_follower(a_batch(2, base_offset=10, leader_epoch=4))
+    log.roll(0)
+    log.append_as_follower(a_batch(2, base_offset=12, leader_epoch=4))
+    log.start_epoch(6, 14)
+    first.write_bytes(old)  # a power loss, which spares the new segment
+    epochs = tmp_path / "events-0" / "leader-epoch-checkpoint"
+    whole = epochs.read_bytes()
+    epochs.write_bytes(whole[: whole.index(b"6 14")])  # and tears the last change of the epochs
+    again = a_log(tmp_path, was_clean=False)
+    again.check()
+    assert (again.log_end_offset, again.leader_epochs.entries) == (8, [(3, 0)])
 
 
 def test_a_batch_older_than_the_one_before_ends_the_log(tmp_path):
