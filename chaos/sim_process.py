@@ -7,6 +7,7 @@ at a step's end (kill), amid a disk operation (fuse), or in order (stop), and ne
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -164,7 +165,9 @@ class Process:
         if self.broker is not None:
             for actor in list(self.broker.system.mail.actors.values()):
                 pykka.ActorRegistry.unregister(actor.actor_ref)
-        self.loop.ready.clear()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what was about to begin is never awaited: so it is to die
+            self.loop.ready.clear()
         self.cluster.died(self, reason)
 
     # -- what the world does to it ---------------------------------------------------------------------------------

@@ -55,6 +55,14 @@ def summary(reports: list[Report], real_s: float) -> str:
     return "\n".join(lines)
 
 
+def seeds_of(text: str) -> range:
+    """1-500, or 7. Raises ValueError."""
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()) or int(last or first) < int(first):
+        raise ValueError(f"{text} are no seeds: write them as 1-500")
+    return range(int(first), int(last or first) + 1)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """0 when every invariant held."""
     parser = argparse.ArgumentParser(prog="simulate", description="Simulate a cluster's life from a seed.")
@@ -71,8 +79,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.save and report.violation:
             save(report)
         return 1 if report.violation else 0
-    first, _, last = options.seeds.partition("-")
-    seeds = range(int(first), int(last or first) + 1)
+    try:
+        seeds = seeds_of(options.seeds)
+    except ValueError as mistake:
+        parser.error(str(mistake))
     began_s = time.perf_counter()
     reports = list(run_many(seeds, options.workers))
     print(summary(reports, time.perf_counter() - began_s))
@@ -86,7 +96,9 @@ def main(arguments: list[str] | None = None) -> int:
 def save(report: Report) -> None:
     """Keep a failing seed's transcript, to be replayed as a test."""
     TRANSCRIPTS.mkdir(parents=True, exist_ok=True)
-    (TRANSCRIPTS / f"seed_{report.seed}.txt").write_text("\n".join(report.lines) + "\n")
+    path = TRANSCRIPTS / f"seed_{report.seed}.txt"
+    path.write_text("\n".join(report.lines) + "\n")
+    print(f"saved {path}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from cli.output import Mistake
+
 
 def simulate(
-    seed: Annotated[int | None, typer.Option("--seed", help="Tell this one, a line for each event.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Tell this one, a line for each event.")] = None,
     seeds: Annotated[str, typer.Option("--seeds", metavar="A-B", help="Run all of these.")] = "",
     save: Annotated[bool, typer.Option("--save", help="Keep what failed in tests/transcripts.")] = False,
 ) -> int:
@@ -21,8 +23,14 @@ def simulate(
     from testing.place import make_importable
 
     make_importable()
-    from chaos.simulate import main
+    from chaos.simulate import main, seeds_of
 
+    if seed is not None and seeds:
+        raise Mistake("--seed tells one, --seeds sums up many: choose one of them")
+    try:
+        seeds_of(seeds or "1")
+    except ValueError as mistake:
+        raise Mistake(str(mistake)) from None
     arguments = ["--seed", str(seed)] if seed is not None else ["--seeds", seeds or "1-20"]
     if save:
         arguments.append("--save")

@@ -55,14 +55,16 @@ def test_a_story_is_told_in_lines_that_a_person_can_read() -> None:
 
 
 def elsewhere(seed: int) -> str:
-    """The transcript that a fresh process makes, which hashes strings differently."""
-    return subprocess.run(
+    """The transcript that a fresh process makes, which hashes strings differently; and it says nothing else."""
+    done = subprocess.run(
         [sys.executable, "-m", "chaos.simulate", "--seed", str(seed)],
         env={**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": "."},
         capture_output=True,
         text=True,
         check=True,
-    ).stdout
+    )
+    assert done.stderr == ""
+    return done.stdout
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS)))
