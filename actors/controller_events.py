@@ -104,6 +104,8 @@ class ControllerEvents:
             cause, reason = death(former.broker_id, former.incarnation), f"broker {former.broker_id} died"
         elif former is not None and former.is_shutting_down:
             cause = blow(former.broker_id, former.incarnation)
+        elif former is None:  # nobody was before it: all of them have just started
+            cause, reason = birth(broker_id, alive.get(broker_id, 0)), "no controller was left"
         was = image.controller_id if image.controller_epoch else NO_LEADER
         told = self.events.tell(
             "controller-elected", "controller", cause=cause, controller=broker_id, epoch=epoch, was=was

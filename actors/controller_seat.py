@@ -86,6 +86,7 @@ class ControllerSeat(Actor):
 
     def _lost(self, reason: BaseException) -> None:
         if isinstance(reason, OdradekError):
+            self.system.events.tell("controller-resigned", "controller", reason=str(reason)[:300])
             self.schedule(reason.wait_ms if isinstance(reason, CutOff) else AGAIN_MS, RunAgain())
         else:  # later, not now: the controller may be in the middle of one of our messages
             self.system.loop.call_soon(self.system.fail, self, reason)

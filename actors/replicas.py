@@ -134,8 +134,10 @@ class Replicas:
             failure,
         )
         replica.is_offline = True
+        # of who filled the disk on purpose; for a disk that fails by itself nobody knows a cause
+        cause = getattr(failure, "event_id", 0)
         self.broker.system.events.tell(
-            "replica-offline", str(replica.partition), cause=replica.cause, reason=str(failure)[:300]
+            "replica-offline", str(replica.partition), cause=cause, reason=str(failure)[:300]
         )
         self.logs.doubt(replica.partition)
         self.broker.loop.call_soon(self._end_role, replica)

@@ -101,7 +101,7 @@ class Suffering:
             case ClockSkew():
                 self._skew(fault)
             case DiskTrouble():
-                self._trouble(fault)
+                self._trouble(fault, event)
             case CrashActor():
                 return self._crash(fault, event)
             case RequestFault():
@@ -159,8 +159,11 @@ class Suffering:
 
     # -- disk ----------------------------------------------------------------------------------------------------------
 
-    def _trouble(self, fault: DiskTrouble) -> None:
-        """The disk's own methods, wrapped: a full one raises what the system would, a slow one blocks as it would."""
+    def _trouble(self, fault: DiskTrouble, event: int) -> None:
+        """The disk's own methods, wrapped: a full one raises what the system would, a slow one blocks as it would.
+
+        `event` is the wish, for the timeline: what fails for want of room fails for its sake.
+        """
         self._restore_disk()
         if not (fault.is_full or fault.write_delay_ms or fault.sync_delay_ms):
             return
@@ -172,7 +175,9 @@ class Suffering:
                 if fault.write_delay_ms:
                     time.sleep(fault.write_delay_ms / 1000)
                 if fault.is_full and len(buffer):
-                    raise full_disk(path)
+                    failure = full_disk(path)
+                    failure.event_id = event  # type: ignore[attr-defined]
+                    raise failure
             write(path, buffer, position)
 
         def troubled_sync(path: Any) -> None:

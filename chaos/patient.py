@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.event_log import EventLog
-from model.errors import OdradekError
+from model.errors import OdradekError, UnknownTopicOrPartition
 from protocol.cluster_chaos import Fault as InnerFault
 from protocol.cluster_chaos import Insight, Inspect, Order, Outcome, decode_outcome, encode_line
 from protocol.events import HANDS, id_text
@@ -102,8 +102,12 @@ class Patient:
         return self._admin
 
     def partition(self, topic: str, partition: int) -> PartitionDescription:
-        """Raises ChaosFailed when the topic has no such partition."""
-        for row in self.admin.describe_topics([topic])[topic].partitions:
+        """Raises ChaosFailed when there is no such topic, or it has no such partition."""
+        try:
+            described = self.admin.describe_topics([topic])[topic]
+        except UnknownTopicOrPartition:
+            raise ChaosFailed(f"there is no topic {topic}") from None
+        for row in described.partitions:
             if row.partition == partition:
                 return row
         raise ChaosFailed(f"{topic} has no partition {partition}")
@@ -130,6 +134,12 @@ class Patient:
     def a_broker(self) -> int:
         return int(self.random.choice(wait_until(self.brokers, timeout_s=HEAL_S, what="a broker")))
 
+    def chosen(self, broker_id: int) -> int:
+        """This broker, or any if it is 0. Raises ChaosFailed when there is none of that number."""
+        if broker_id and broker_id not in self.rows():
+            raise ChaosFailed(f"there is no broker {broker_id}: there are {', '.join(map(str, sorted(self.rows())))}")
+        return broker_id or self.a_broker()
+
     def a_group(self) -> str:
         """Some group that there is; "" when there is none."""
         groups = sorted(row.group for row in self.admin.list_groups())
@@ -140,15 +150,15 @@ class Patient:
 
     # -- what can be done to it --------------------------------------------------------------------------------------
 
-    def strike(self, broker_id: int, number: signal.Signals) -> int:
-        """Send the broker's process a signal; its pid. Raises ChaosFailed when it has none."""
+    def strike(self, broker_id: int, number: signal.Signals, *, event: int = 0) -> int:
+        """Send the broker's process a signal; its pid. `event` is why. Raises ChaosFailed when it has none."""
         row = self.rows().get(broker_id)
         if row is None:
-            raise ChaosFailed(f"there is no broker {broker_id}")
+            raise ChaosFailed(f"there is no broker {broker_id}: there are {', '.join(map(str, sorted(self.rows())))}")
         pid = row["pid"]
         if not pid or not is_alive(pid):
             raise ChaosFailed(f"broker {broker_id} has no process now")
-        tell_signal(self.data_dir, broker_id, int(row["incarnation"]), pid, number)
+        tell_signal(self.data_dir, broker_id, int(row["incarnation"]), pid, number, cause=event)
         try:
             os.kill(pid, number)
         except ProcessLookupError:
@@ -171,18 +181,28 @@ class Patient:
             raise ChaosFailed(f"the supervisor does not answer at {path}: {error}") from error
         if outcome.errors:
             said = "; ".join(f"broker {broker}: {error}" for broker, error in outcome.errors.items())
-            raise ChaosFailed(said.replace("broker supervisor", "supervisor"))
+            said = said.replace("broker supervisor", "supervisor").replace("LookupError: ", "")
+            if event:
+                self._hands.tell("fault-refused", f"broker {broker_id}" if broker_id else "brokers",
+                                 cause=event, reason=said)  # fmt: skip
+                self._hands.write()
+            raise ChaosFailed(said)
         return outcome
 
     def insight(self, broker_id: int) -> Insight:
         """The actors of a broker. Raises ChaosFailed."""
         return msgspec.json.decode(self.order(broker_id, Inspect()).said[str(broker_id)], type=Insight)
 
-    def tell(self, fault: str, subject: str, deed: str = "inject", **details: Any) -> int:
-        """For the timeline; the event's id, to be named as a cause."""
-        told = self._hands.tell("fault", subject, fault=fault, deed=deed, **details)
+    def tell(self, fault: str, subject: str, deed: str = "inject", *, event: int = 0, **details: Any) -> int:
+        """For the timeline; the event's id, to be named as a cause. `event` is its own."""
+        told = self._hands.tell("fault", subject, cause=event, fault=fault, deed=deed, **details)
         self._hands.write()
         return told
+
+    def tell_damage(self, partition: str, broker_id: int, said: str, event: int) -> None:
+        """What became of a file, for the timeline: "tore 80 bytes off the last batch"."""
+        self._hands.tell("damaged", partition, cause=event, by=said, of=broker_id)
+        self._hands.write()
 
     # -- how it recovers ---------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ Processes of one machine share its clock, so their times compare; a cause is nev
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from typing import Any
 import msgspec
 
 from chaos.timeline_words import words
-from protocol.events import Event
+from protocol.events import HANDS, Event, event_id, id_text
 
 EVENTS_DIRECTORY = "events"
 _ELECTION = "leader-elected"
 _OF_AN_EPOCH = ("leading", "truncated")
+_DISK = "a disk of broker"
 
 
 class Timeline:
@@ -34,11 +36,14 @@ class Timeline:
         self.events: list[Event] = []
         self.by_id: dict[str, Event] = {}
         self._elections: dict[tuple[str, int], str] = {}  # (partition, epoch) -> event
+        self._fallen_controllers: dict[int, str] = {}  # broker -> how it ceased to be one
+        self._offline: dict[str, str] = {}  # partition -> the last time that a disk took a replica of it away
+        self._blows: dict[str, list[tuple[float, str]]] = {}  # id, as told -> when, and the id it has here
         self.add(events)
 
     def add(self, events: Iterable[Event]) -> list[Event]:
         """Take in what is new; the same events with their causes and traces as far as they are known."""
-        fresh = sorted(events, key=lambda event: event.at)
+        fresh = [self._distinct(event) for event in sorted(events, key=lambda event: event.at)]
         for event in fresh:
             self.by_id[event.id] = event
             if event.kind == _ELECTION:
@@ -72,11 +77,36 @@ class Timeline:
                 wanted.update(each.id for each in self.chain(event))
         return [event for event in self.events if event.id in wanted]
 
+    def _distinct(self, event: Event) -> Event:
+        """All blows to one process bear one id, which its end can name; here the later ones get ids of their own."""
+        if event.kind != "signal":
+            return event
+        blows = self._blows.setdefault(event.id, [])
+        own = event.id if not blows else id_text(event_id(HANDS, int(event.at * 1000), 1 + len(blows)))
+        blows.append((event.at, own))
+        return msgspec.structs.replace(event, id=own)
+
     def _linked(self, event: Event) -> Event:
-        """A role follows from its election; a cause that nobody told of (nobody struck the blow) is none."""
+        """What those who told it could not know, and what nobody told.
+
+        A role follows from its election, a shrunk ISR from the disk that failed, a controller from the fall of the one
+        before it. A cause that nobody told of (nobody struck the blow) is none.
+        """
         cause = event.cause
+        if len(blows := self._blows.get(cause, ())) > 1:
+            cause = [own for at, own in blows if at <= event.at or own == cause][-1]
         if event.kind in _OF_AN_EPOCH:
             cause = self._elections.get((event.subject, int(event.details["epoch"])), cause)
+        if event.kind == "controller-elected":
+            if cause not in self.by_id:
+                cause = self._fallen_controllers.get(event.details["was"], "")
+            self._fallen_controllers.clear()
+        elif event.kind == "controller-resigned" or (event.kind == "actor-crashed" and event.subject == "/controller"):
+            self._fallen_controllers[event.broker] = event.id
+        elif event.kind == "replica-offline":
+            self._offline[event.subject] = event.id
+        elif event.kind in ("isr-changed", "leader-elected") and str(event.details.get("reason")).startswith(_DISK):
+            cause = self._offline.get(event.subject, cause)
         if cause not in self.by_id or cause == event.id:
             cause = ""
         return event if cause == event.cause else msgspec.structs.replace(event, cause=cause)
@@ -134,8 +164,29 @@ def line(event: Event, depth: int = 0) -> str:
     return f"{at}  {'  ' * depth}{words(event)}"
 
 
-def lines(timeline: Timeline, events: Sequence[Event]) -> list[str]:
-    return [line(event, min(len(timeline.chain(event)) - 1, 8)) for event in events]
+def lines(timeline: Timeline, events: Sequence[Event], *, is_folded: bool = True) -> list[str]:
+    """Each below its cause. Folded, what befalls many partitions of an internal topic at once is told of the first."""
+    alike = Counter(_fold(event) for event in events) if is_folded else Counter[tuple[object, ...]]()
+    told: set[tuple[object, ...]] = set()
+    found = []
+    for event in events:
+        fold = _fold(event)
+        more = alike[fold] - 1
+        if more > 0 and fold:
+            if fold in told:
+                continue
+            told.add(fold)
+        text = line(event, min(len(timeline.chain(event)) - 1, 8))
+        found.append(f"{text}, and {more} partitions more" if more > 0 and fold else text)
+    return found
+
+
+def _fold(event: Event) -> tuple[object, ...]:
+    """Equal for the partitions of an internal topic to which the same happens for one cause; () for all else."""
+    topic, dash, _ = event.subject.rpartition("-")
+    if not dash or not topic.startswith("__"):
+        return ()
+    return event.kind, topic, event.cause, event.broker, event.details.get("reason")
 
 
 def plain(event: Event) -> dict[str, Any]:

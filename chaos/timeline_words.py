@@ -31,20 +31,28 @@ def _isr(event: Event, d: Details) -> str:
 
 
 def _leader(event: Event, d: Details) -> str:
-    if d["leader"] < 0:
-        return f"{event.subject} has no leader, epoch {d['epoch']} (was {d['was']}): {d['reason']}"
     was = "" if d["was"] < 0 else f" (was {d['was']})"
+    if d["leader"] < 0:
+        return f"{event.subject} has no leader, epoch {d['epoch']}{was}: {d['reason']}"
     return f"leader of {event.subject} is {d['leader']}, epoch {d['epoch']}{was}: {d['reason']}"
 
 
 def _fault(event: Event, d: Details) -> str:
-    how = " ".join(f"{name}={value}" for name, value in d.items() if name not in ("fault", "deed"))
+    if "unheard" in d:
+        cuts = "; ".join(f"{one} is not heard by {','.join(map(str, deaf))}" for one, deaf in d["unheard"].items())
+        return f"{d['deed']} {d['fault']}, {d['shape']}: {cuts}"
+    if "api" in d:
+        which = f"{d['nth']}" if d["count"] == 1 else f"{d['nth']} to {d['nth'] + d['count'] - 1}"
+        return f"{d['deed']} {d['fault']} on {event.subject}: {d['api']} {which}, {d['what']}"
+    how = " ".join(f"{name}={value}" for name, value in d.items() if name not in ("fault", "deed") and value != "")
     return f"{d.get('deed', 'inject')} {d['fault']} on {event.subject} {how}".rstrip()
 
 
 _SENTENCES: dict[str, Callable[[Event, Details], str]] = {
     "signal": lambda e, d: f"{d['signal']} to {e.subject} (pid {d['pid']})",
     "fault": _fault,
+    "damaged": lambda e, d: f"{d['by']} of {e.subject} on broker {d['of']}",
+    "fault-refused": lambda e, d: f"refused: {d['reason']}",
     "broker-started": lambda e, d: f"{e.subject} starts as incarnation {d['incarnation']} (pid {d['pid']})",
     "broker-ready": lambda e, d: f"{e.subject} is ready on port {d['port']}",
     "broker-down": lambda e, d: f"{e.subject} is down: {d['reason']}",
@@ -53,6 +61,7 @@ _SENTENCES: dict[str, Callable[[Event, Details], str]] = {
     "broker-gave-up": lambda e, d: f"{e.subject} ends itself: {d['reason']}",
     "broker-removed": lambda e, d: f"{e.subject} is fenced: {d['reason']}",
     "broker-registered": lambda e, d: f"{e.subject} is registered as incarnation {d['incarnation']}",
+    "controller-resigned": lambda e, d: f"broker {e.broker} gives up being the controller: {d['reason']}",
     "controller-elected": lambda e, d: f"broker {d['controller']} is the controller, epoch {d['epoch']}",
     "leader-elected": _leader,
     "leading": lambda e, d: f"broker {e.broker} leads {e.subject} from {d['log_end_offset']}, epoch {d['epoch']}",

@@ -6,8 +6,8 @@ Each fault is measured by a small acks=all producer on the partition concerned, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +25,8 @@ For = Annotated[str, typer.Option("--for", metavar="TIME", help="Heal after this
 Topic = Annotated[str, typer.Option("--topic", "-t", metavar="TOPIC/N", help="Measure on this partition.")]
 Seed = Annotated[int, typer.Option("--seed", help="Decides what the options leave open.")]
 
+_ONE = ("broker", "leader", "follower", "controller", "coordinator")
+
 
 def kill(
     whom: Annotated[str, typer.Argument(help="leader, follower, controller, coordinator, broker, majority, all, …")],
@@ -40,20 +42,17 @@ def kill(
     """
     from chaos.faults.kill import Kill
 
+    of, topic = _whose(whom, of, topic)
+    fault = Kill(whom, of)
     if whom == "supervisor":
         with _patient(data_dir, seed) as patient:
-            _print_line(Kill(whom).inject(patient), as_json)
+            _print_line(fault.inject(patient), as_json)
         return
-    if whom in ("leader", "follower"):
-        if not of and not topic:
-            raise Mistake(f"whose {whom}?", f"write it as `odradek chaos kill {whom} orders/0`")
-        topic = topic or of
-    group = of if whom == "coordinator" else ""
-    _measure(Kill(whom, of or topic), topic, "", seed, data_dir, as_json, group)
+    _measure(fault, topic, "", seed, data_dir, as_json, group=of if whom == "coordinator" else "")
 
 
 def pause(
-    whom: Annotated[str, typer.Argument(help="broker, leader, follower, controller or coordinator.")],
+    whom: Annotated[str, typer.Argument(help=f"One of {', '.join(_ONE)}.")],
     of: Annotated[str, typer.Argument(help="A broker's number, orders/0, or a group.")] = "",
     for_: For = "3s",
     topic: Topic = "",
@@ -68,10 +67,13 @@ def pause(
     from chaos.faults.kill import Kill
     from chaos.faults.pause import Pause
 
+    if whom not in _ONE:
+        raise Mistake(f"pause whom? {whom} is none of {', '.join(_ONE)}")
+    of, topic = _whose(whom, of, topic)
+    victim = Kill(whom, of)
     with _patient(data_dir, seed) as patient:
-        broker = Kill(whom, of).victims(patient, whom)[0]
-    topic = topic or (of if whom in ("leader", "follower") else "")
-    _measure(Pause(broker), topic, for_, seed, data_dir, as_json)
+        broker = victim.victims(patient, whom)[0]
+    _measure(Pause(broker), topic, for_, seed, data_dir, as_json, group=of if whom == "coordinator" else "")
 
 
 def partition(
@@ -90,8 +92,13 @@ def partition(
     """
     from chaos.faults.partition import Partition
 
-    is_shape = len(sides) == 1 and not sides[0][0].isdigit()
-    fault = Partition(sides[0], broker) if is_shape else Partition(sides="|".join(sides), one_way=one_way)
+    is_shape = len(sides) == 1 and not sides[0][:1].isdigit()
+    if is_shape:
+        fault = Partition(sides[0], broker, one_way=one_way)
+    elif broker:
+        raise Mistake("--broker is for shapes", "sides name their brokers themselves")
+    else:
+        fault = Partition(sides="|".join(sides), one_way=one_way)
     _measure(fault, topic, for_, seed, data_dir, as_json)
 
 
@@ -104,18 +111,23 @@ def request(
     disconnect: Annotated[bool, typer.Option("--disconnect", help="End the connection instead.")] = False,
     lost_answer: Annotated[bool, typer.Option("--lost-answer", help="Serve it, then end the connection.")] = False,
     broker: Annotated[int, typer.Option("--broker", help="Only there.")] = 0,
+    topic: Topic = "",
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Let the Nth request of an API fail.
 
-    With a code, a delay, or the loss of its connection.
+    With a code, a delay, or the loss of its connection. It waits for your clients' requests; with --topic the measuring
+    producer runs into it.
     """
     from chaos.faults.request import Request
     from chaos.plan import seconds
 
-    delay_ms = seconds(delay) * 1000 if delay else 0.0
+    delay_ms = round(seconds(delay) * 1000, 3) if delay else 0.0
     fault = Request(api, nth, count, error, delay_ms, disconnect, lost_answer, broker)
+    if topic:
+        _measure(fault, topic, "", 0, data_dir, as_json)
+        return
     with _patient(data_dir, 0) as patient:
         _print_line(fault.inject(patient), as_json)
 
@@ -170,18 +182,18 @@ def heal(data_dir: DataDir = None, as_json: Json = False) -> None:
 
     What was done inside brokers, and stopped processes go on.
     """
+    import signal
+
     from chaos.faults.damage import is_stopped
     from chaos.patient import HEAL_S
     from protocol.cluster_chaos import HealAll
+    from testing.processes import is_alive
     from testing.waiting import wait_until
 
     with _patient(data_dir, 0) as patient:
-        for row in patient.rows().values():
-            if row["pid"] and is_stopped(int(row["pid"])):
-                import os
-                import signal
-
-                os.kill(int(row["pid"]), signal.SIGCONT)
+        for broker, row in patient.rows().items():
+            if row["pid"] and is_alive(int(row["pid"])) and is_stopped(int(row["pid"])):
+                patient.strike(broker, signal.SIGCONT)
         patient.order(0, HealAll(), stays=True)
         patient.tell("everything", "brokers", "heal")
         wait_until(patient.is_running, timeout_s=HEAL_S, what="all brokers to run")
@@ -233,6 +245,8 @@ def replay(
     """
     from chaos.plan import read_plan
 
+    if not (source / "plan.json").is_file():
+        raise Mistake(f"{source} holds no plan.json", "name the folder that `odradek chaos run` left")
     return _run(read_plan(source / "plan.json"), {}, folder, as_json)
 
 
@@ -292,10 +306,13 @@ def _measure(
     from chaos.outcome import measure, probe_topic
     from chaos.plan import seconds
 
+    for_s = seconds(for_) if for_ else None
+    place = partition_of(where) if where else None
     with _patient(data_dir, seed) as patient:
-        topic, number = partition_of(where) if where else (probe_topic(patient), 0)
+        topic, number = place or (probe_topic(patient), 0)
+        patient.partition(topic, number)  # else the first write would create what was only misspelt
         patient.topics = [topic]
-        outcome = measure(patient, fault, topic, number, for_s=seconds(for_) if for_ else None, group=group)
+        outcome = measure(patient, fault, topic, number, for_s=for_s, group=group)
     if as_json:
         document(outcome.plain())
         return
@@ -303,10 +320,26 @@ def _measure(
     print(outcome)
 
 
-def _patient(data_dir: Path | None, seed: int) -> closing[Patient]:
+@contextmanager
+def _patient(data_dir: Path | None, seed: int) -> Iterator[Patient]:
     from chaos.patient import Patient
+    from testing.waiting import ClusterFailed
 
-    return closing(Patient(data_dir_of(data_dir), seed=seed))
+    with closing(Patient(data_dir_of(data_dir), seed=seed)) as patient:
+        try:
+            patient.state()  # it runs
+            yield patient
+        except ClusterFailed as failure:
+            raise Failed(str(failure), "`odradek timeline` and `odradek doctor` may tell why") from None
+
+
+def _whose(whom: str, of: str, topic: str) -> tuple[str, str]:
+    """Whose leader or follower it is, and where that is measured: each is the other's default."""
+    if whom not in ("leader", "follower"):
+        return of, topic
+    if not of and not topic:
+        raise Mistake(f"whose {whom}?", f"write it as `{whom} orders/0`")
+    return of or topic, topic or of
 
 
 def _print_line(text: str, as_json: bool) -> None:

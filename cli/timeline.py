@@ -9,6 +9,7 @@ import typer
 
 from cli.options import DataDir, Json
 from cli.output import line as json_line
+from cli.output import say
 
 if TYPE_CHECKING:
     from chaos.timeline import Timeline
@@ -20,7 +21,7 @@ _LOOK_EVERY_S = 0.1
 def timeline(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay, and tell what happens next.")] = False,
     topic: Annotated[str | None, typer.Option("--topic", "-t", help="Only what happened to it, with causes.")] = None,
-    last: Annotated[int, typer.Option("--last", "-n", help="Only so many events, 0 for all.")] = 0,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, help="Only so many events, 0 for all.")] = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -36,18 +37,20 @@ def timeline(
     events = follower.fresh()
     if topic is not None:
         events = follower.timeline.about(topic)
-    _print(follower.timeline, events[-last:] if last else events, as_json)
+        if not events and not follow:
+            say(f"nothing is told of a topic {topic}")
+    _print(follower.timeline, events[-last:] if last else events, as_json, is_folded=topic is None)
     while follow:
         time.sleep(_LOOK_EVERY_S)
         fresh = follower.fresh()
         if topic is not None and fresh:
             wanted = {event.id for event in follower.timeline.about(topic)}
             fresh = [event for event in fresh if event.id in wanted]
-        _print(follower.timeline, fresh, as_json)
+        _print(follower.timeline, fresh, as_json, is_folded=topic is None)
 
 
-def _print(found: Timeline, events: list[Event], as_json: bool) -> None:
+def _print(found: Timeline, events: list[Event], as_json: bool, *, is_folded: bool) -> None:
     from chaos.timeline import lines, plain
 
-    for text in map(json_line, map(plain, events)) if as_json else lines(found, events):
+    for text in map(json_line, map(plain, events)) if as_json else lines(found, events, is_folded=is_folded):
         print(text, flush=True)

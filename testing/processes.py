@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -202,14 +203,17 @@ def read_state(data_dir: Path) -> dict[str, Any]:
     return document
 
 
-def tell_signal(data_dir: Path, broker_id: int, incarnation: int, pid: int, number: signal.Signals) -> None:
-    """For the timeline: what follows has its cause here, outside of the cluster."""
+def tell_signal(
+    data_dir: Path, broker_id: int, incarnation: int, pid: int, number: signal.Signals, *, cause: int = 0
+) -> None:
+    """For the timeline: what follows has its cause here, outside of the cluster. `cause` is why it was sent."""
     from actors.event_log import EventLog
-    from protocol.events import HANDS, blow
+    from protocol.events import HANDS, NOTHING, blow
 
-    hands = EventLog(data_dir, "hands", HANDS, incarnation)
-    own_id = blow(broker_id, incarnation)
-    hands.tell("signal", f"broker {broker_id}", own_id=own_id, signal=number.name, pid=pid)
+    hands = EventLog(data_dir, "hands", HANDS, time.time_ns() // 1_000)
+    # nothing comes of SIGCONT: the blow, if there was one, is the SIGSTOP before it
+    own_id = NOTHING if number == signal.SIGCONT else blow(broker_id, incarnation)
+    hands.tell("signal", f"broker {broker_id}", own_id=own_id, cause=cause, signal=number.name, pid=pid)
     hands.close()
 
 

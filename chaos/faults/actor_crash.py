@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chaos.faults.fault import Fault
-from chaos.patient import Patient
+from chaos.faults.fault import Fault, at_least
+from chaos.patient import ChaosFailed, Patient
 from protocol.cluster_chaos import CrashActor
 from testing.waiting import wait_until
 
@@ -15,6 +15,7 @@ class ActorCrash(Fault):
     lasts = False
 
     def __init__(self, prefix: str = "/", broker: int = 0, count: int = 1) -> None:
+        at_least(1, count=count)
         self.prefix = prefix
         self.broker = broker
         self.count = count
@@ -22,10 +23,23 @@ class ActorCrash(Fault):
     def inject(self, patient: Patient) -> str:
         said: list[str] = []
         for _ in range(self.count):
-            broker = self.broker or patient.a_broker()
-            if said:  # the one before may be the one that is meant, and is just being started again
+            said.append(self._crash(patient, is_first=not said))
+        return f"crashed {', '.join(said)}"
+
+    def _crash(self, patient: Patient, *, is_first: bool) -> str:
+        """In one of the brokers that have such an actor: a controller, say, runs in one of them only."""
+        chosen = patient.chosen(self.broker)
+        others = [] if self.broker else [broker for broker in patient.brokers() if broker != chosen]
+        seed = patient.random.randrange(1 << 30)
+        for broker in [chosen, *others]:
+            if not is_first:  # the one before may be the one that is meant, and is just being started again
                 wait_until(lambda broker=broker: not patient.insight(broker).down, what="the actor to run again")  # type: ignore[misc]
             event = patient.tell(self.name, f"broker {broker}", prefix=self.prefix)
-            outcome = patient.order(broker, CrashActor(self.prefix, patient.random.randrange(1 << 30)), event=event)
-            said += [f"{path} of broker {broker}" for path in outcome.said.values()]
-        return f"crashed {', '.join(said)}"
+            try:
+                outcome = patient.order(broker, CrashActor(self.prefix, seed), event=event)
+            except ChaosFailed as refusal:
+                if not others or "no actor below" not in str(refusal):
+                    raise
+                continue
+            return ", ".join(f"{path} of broker {broker}" for path in outcome.said.values())
+        raise ChaosFailed(f"no broker has an actor below {self.prefix}")

@@ -18,7 +18,7 @@ class Clock(Fault):
         self.broker = broker
 
     def inject(self, patient: Patient) -> str:
-        broker = self.broker or patient.a_broker()
+        broker = patient.chosen(self.broker)
         offset_ms = self.offset_ms or patient.random.randrange(-60_000, 60_000)
         event = patient.tell(self.name, f"broker {broker}", offset_ms=offset_ms, drift=self.drift)
         patient.order(broker, ClockSkew(offset_ms, self.drift), stays=True, event=event)

@@ -25,23 +25,31 @@ class Damage(Fault):
     lasts = False
 
     def __init__(self, of: str = "", broker: int = 0) -> None:
+        if of:
+            partition_of(of)
         self.of = of
         self.broker = broker
 
     def inject(self, patient: Patient) -> str:
         topic, partition = partition_of(self.of) if self.of else patient.a_partition()
+        replicas = patient.partition(topic, partition).replicas
+        if self.broker and patient.chosen(self.broker) not in replicas:
+            raise ChaosFailed(f"broker {self.broker} has no replica of {topic}-{partition}: {replicas} have")
         # what only one replica has, its damage would destroy: no cluster can survive that
+        if len(replicas) < 2:
+            raise ChaosFailed(f"{topic}-{partition} has a single replica: nobody else has what would be damaged")
         wait_until(
             lambda: len(patient.partition(topic, partition).isr) > 1, timeout_s=30.0, what="a second replica in sync"
         )
         broker = self.broker or patient.random.choice(patient.partition(topic, partition).replicas)
         log = active_log(patient.directory(broker) / f"{topic}-{partition}")
-        pid = patient.strike(broker, signal.SIGSTOP)
+        event = patient.tell(self.name, f"broker {broker}", log=str(log.relative_to(patient.data_dir)))
+        pid = patient.strike(broker, signal.SIGSTOP, event=event)
         try:
             wait_until(lambda: is_stopped(pid), timeout_s=2.0, what=f"broker {broker} to stop", every_s=0.001)
             said = self.damage(log, patient.random.randrange)
             (patient.directory(broker) / BOOT_RECORD).unlink(missing_ok=True)
-            patient.tell(self.name, f"broker {broker}", log=str(log.relative_to(patient.data_dir)), said=said)
+            patient.tell_damage(f"{topic}-{partition}", broker, said, event)
         finally:
             os.kill(pid, signal.SIGKILL)
         return f"{said} of {topic}-{partition} on broker {broker}, then killed it (pid {pid})"

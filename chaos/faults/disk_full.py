@@ -20,7 +20,7 @@ class DiskFull(Fault):
         self._full: set[int] = set()
 
     def inject(self, patient: Patient) -> str:
-        broker = self.broker or patient.a_broker()
+        broker = patient.chosen(self.broker)
         event = patient.tell(self.name, f"broker {broker}", path=self.path)
         patient.order(broker, DiskTrouble(is_full=True, path=self.path), event=event)
         self._full.add(broker)
@@ -30,8 +30,8 @@ class DiskFull(Fault):
         while self._full:
             broker = self._full.pop()
             before = patient.incarnation(broker)
-            patient.tell(self.name, f"broker {broker}", "heal")
+            event = patient.tell(self.name, f"broker {broker}", "heal")
             # room alone is not enough, as in Kafka: a replica that went offline comes back with its broker
             patient.order(broker, DiskTrouble(), stays=True)
-            patient.strike(broker, signal.SIGTERM)
+            patient.strike(broker, signal.SIGTERM, event=event)
             patient.wait_for_next_life(broker, before)

@@ -7,10 +7,14 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from chaos.patient import Patient
+from model.errors import ConfigError
 
 
 class Fault(ABC):
-    """Options are the constructor's keywords; what they leave open, the patient's seed decides at each `inject`."""
+    """Options are the constructor's keywords; what they leave open, the patient's seed decides at each `inject`.
+
+    The constructor raises ConfigError for options that no cluster could mean.
+    """
 
     name: ClassVar[str]
     lasts: ClassVar[bool] = True
@@ -28,3 +32,10 @@ class Fault(ABC):
         """Names and defaults."""
         parameters = inspect.signature(cls.__init__).parameters.values()
         return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
+
+
+def at_least(least: float, **options: float) -> None:
+    """Raises ConfigError for an option below `least`."""
+    for name, value in options.items():
+        if not value >= least:
+            raise ConfigError(f"{name}={value:g}: must be {least:g} or more")

@@ -7,6 +7,7 @@ import signal
 
 from chaos.faults.fault import Fault
 from chaos.patient import ChaosFailed, Patient
+from model.errors import ConfigError
 from testing.processes import is_alive
 from testing.waiting import wait_until
 
@@ -22,7 +23,13 @@ class Kill(Fault):
 
     def __init__(self, whom: str = "", of: str = "") -> None:
         if whom and whom not in WHOM:
-            raise ChaosFailed(f"kill whom? {whom} is none of {', '.join(WHOM)}")
+            raise ConfigError(f"kill whom? {whom} is none of {', '.join(WHOM)}")
+        if of and whom in ("leader", "follower"):
+            partition_of(of)
+        elif of and whom == "broker":
+            broker_of(of)
+        elif of and whom != "coordinator":
+            raise ConfigError(f"kill {whom or 'anybody'} {of}? Only leader, follower, coordinator and broker say whose")
         self.whom = whom
         self.of = of
 
@@ -52,7 +59,7 @@ class Kill(Fault):
                 group = self.of or patient.group or patient.a_group()
                 return [patient.coordinator(group) if group else patient.a_broker()]
             case "broker":
-                return [int(self.of)] if self.of else [patient.a_broker()]
+                return [patient.chosen(broker_of(self.of) if self.of else 0)]
         brokers = patient.brokers()
         count = len(brokers) if whom == "all" else patient.size() // 2 + 1
         return sorted(patient.random.sample(brokers, min(count, len(brokers))))
@@ -75,9 +82,16 @@ class Kill(Fault):
 
 
 def partition_of(text: str) -> tuple[str, int]:
-    """orders/0, orders:0 or orders-0. Raises ChaosFailed."""
+    """orders/0, orders:0 or orders-0. Raises ConfigError."""
     for separator in ("/", ":", "-"):
         topic, found, number = text.rpartition(separator)
         if found and topic and number.isdecimal():
             return topic, int(number)
-    raise ChaosFailed(f"{text} is no partition: write it as orders/0")
+    raise ConfigError(f"{text} is no partition: write it as orders/0")
+
+
+def broker_of(text: str) -> int:
+    """Raises ConfigError."""
+    if not text.isdecimal() or not int(text):
+        raise ConfigError(f"{text} is no broker: write its number")
+    return int(text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from chaos.faults.fault import Fault
+from chaos.faults.fault import Fault, at_least
 from chaos.patient import Patient
+from model.errors import ConfigError
 from protocol.cluster_chaos import LinkRule, Network
 
 
@@ -21,11 +22,17 @@ class Noise(Fault):
         kind: str = "",
         broker: int = 0,
     ) -> None:
+        at_least(0, loss=loss, duplication=duplication, delay_ms=delay_ms, jitter_ms=jitter_ms)
+        for name, probability in (("loss", loss), ("duplication", duplication)):
+            if probability > 1:
+                raise ConfigError(f"{name}={probability:g}: a probability is at most 1")
         self.rule = LinkRule(-1, kind, float(loss), float(duplication), float(delay_ms), float(jitter_ms))
         self.broker = broker
 
     def inject(self, patient: Patient) -> str:
         rule = self.rule
+        if self.broker:
+            patient.chosen(self.broker)
         event = patient.tell(self.name, f"broker {self.broker or 'any'}", loss=rule.loss, duplication=rule.duplication,
                              delay_ms=rule.delay_ms, jitter_ms=rule.jitter_ms)  # fmt: skip
         seed = patient.random.randrange(1 << 30)

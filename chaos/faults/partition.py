@@ -10,7 +10,9 @@ sides     1|2,3: as written
 from __future__ import annotations
 
 from chaos.faults.fault import Fault
+from chaos.faults.kill import broker_of
 from chaos.patient import ChaosFailed, Patient
+from model.errors import ConfigError
 from protocol.cluster_chaos import LinkRule, Network
 
 SHAPES = ("one", "ring", "one-way", "clients")
@@ -23,7 +25,10 @@ class Partition(Fault):
 
     def __init__(self, shape: str = "", broker: int = 0, sides: str = "", one_way: bool = False) -> None:
         if shape and shape not in SHAPES:
-            raise ChaosFailed(f"{shape} is no partition: {', '.join(SHAPES)}, or sides")
+            raise ConfigError(f"{shape} is no partition: {', '.join(SHAPES)}, or sides as 1|2,3")
+        if one_way and not sides:
+            raise ConfigError("one_way is about sides; for one broker there is the shape one-way")
+        self._sides_of(sides)
         self.shape = shape
         self.broker = broker
         self.sides = sides
@@ -32,7 +37,7 @@ class Partition(Fault):
     def inject(self, patient: Patient) -> str:
         brokers = sorted(patient.rows())
         shape = "sides" if self.sides else self.shape or patient.random.choice(SHAPES)
-        victim = self.broker or patient.random.choice(brokers)
+        victim = patient.chosen(self.broker) if self.broker else patient.random.choice(brokers)
         if shape == "clients":
             event = patient.tell(self.name, f"broker {victim}", shape=shape)
             patient.order(victim, Network((), hides_clients=True), stays=True, event=event)
@@ -63,15 +68,28 @@ class Partition(Fault):
         return self._sides(brokers)
 
     def _sides(self, brokers: list[int]) -> dict[int, set[int]]:
-        sides = [{int(broker) for broker in side.split(",")} for side in self.sides.split("|")]
+        sides = self._sides_of(self.sides)
         named = [broker for side in sides for broker in side]
-        if len(sides) < 2 or len(set(named)) != len(named) or not set(named) <= set(brokers):
-            raise ChaosFailed(f"{self.sides}: write two or more sides of brokers {brokers}, as 1|2,3")
+        if missing := set(named) - set(brokers):
+            raise ChaosFailed(f"there is no broker {min(missing)}: there are {', '.join(map(str, brokers))}")
         unheard = {}
         for side in sides[:1] if self.one_way else sides:
             for broker in side:
                 unheard[broker] = set(named) - side
         return unheard
+
+    @staticmethod
+    def _sides_of(text: str) -> list[set[int]]:
+        if not text:
+            return []
+        try:
+            sides = [[broker_of(broker.strip()) for broker in side.split(",")] for side in text.split("|")]
+        except ConfigError as mistake:
+            raise ConfigError(f"{text}: {mistake}; two sides are 1|2,3") from None
+        named = [broker for side in sides for broker in side]
+        if len(sides) < 2 or len(set(named)) != len(named):
+            raise ConfigError(f"{text}: write two or more sides that share no broker, as 1|2,3")
+        return [set(side) for side in sides]
 
     def heal(self, patient: Patient) -> None:
         patient.order(0, Network(()), stays=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
+from contextlib import suppress
 
 from chaos.faults.fault import Fault
-from chaos.patient import Patient
+from chaos.patient import ChaosFailed, Patient
 
 
 class Pause(Fault):
@@ -19,14 +19,15 @@ class Pause(Fault):
         self._paused: list[int] = []
 
     def inject(self, patient: Patient) -> str:
-        broker = self.broker or patient.a_broker()
+        broker = patient.chosen(self.broker)
         pid = patient.strike(broker, signal.SIGSTOP)
         self._paused.append(pid)
         return f"stopped broker {broker} (pid {pid})"
 
     def heal(self, patient: Patient) -> None:
-        mine = {int(row["pid"]) for row in patient.rows().values() if row["pid"]}
+        mine = {int(row["pid"]): broker for broker, row in patient.rows().items() if row["pid"]}
         while self._paused:
             pid = self._paused.pop()
             if pid in mine:  # else it was replaced, and the number may be somebody else's
-                os.kill(pid, signal.SIGCONT)
+                with suppress(ChaosFailed):  # or is being replaced just now
+                    patient.strike(mine[pid], signal.SIGCONT)

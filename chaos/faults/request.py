@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from chaos.faults.fault import Fault
-from chaos.patient import ChaosFailed, Patient
+from chaos.faults.fault import Fault, at_least
+from chaos.patient import Patient
 from model.error_codes import ErrorCode
+from model.errors import ConfigError
 from protocol.api_keys import API_KEYS
 from protocol.cluster_chaos import HealAll, RequestFault
 
@@ -41,20 +42,26 @@ class Request(Fault):
         lost_answer: bool = False,
         broker: int = 0,
     ) -> None:
+        at_least(1, nth=nth, count=count)
+        at_least(0, delay_ms=delay_ms)
         self.broker = broker
         self.fault: RequestFault | None = None
         if api:
             code = error_of(error) if error else -1
             if not (error or delay_ms or disconnect or lost_answer):
-                raise ChaosFailed("what shall happen to the request: an error, a delay, or a lost connection?")
+                raise ConfigError("what shall happen to the request: an error, a delay, or a lost connection?")
+            if error and (disconnect or lost_answer):
+                raise ConfigError(f"either the answer is {error}, or there is none: its connection ends")
             ends = disconnect or lost_answer
             self.fault = RequestFault(api_of(api), nth, count, code, float(delay_ms), ends, lost_answer)
 
     def inject(self, patient: Patient) -> str:
         fault = self.fault or self._typical(patient)
+        if self.broker:
+            patient.chosen(self.broker)
         api = API_KEYS[fault.api_key].name
         event = patient.tell(self.name, f"broker {self.broker or 'any'}", api=api, nth=fault.nth, count=fault.count,
-                             error=_name_of(fault), delay_ms=fault.delay_ms)  # fmt: skip
+                             what=_name_of(fault))  # fmt: skip
         patient.order(self.broker, fault, event=event)
         which = f"{fault.nth}" if fault.count == 1 else f"{fault.nth} to {fault.nth + fault.count - 1}"
         return f"{api} {which} of {'broker ' + str(self.broker) if self.broker else 'each broker'}: {_name_of(fault)}"
@@ -85,16 +92,17 @@ def _name_of(fault: RequestFault) -> str:
 
 
 def api_of(name: str) -> int:
-    """Raises ChaosFailed."""
+    """Raises ConfigError."""
     wanted = name.replace("-", "").replace("_", "").lower()
     for key, api in API_KEYS.items():
         if wanted in (api.name.lower(), str(key)):
             return key
-    raise ChaosFailed(f"there is no API {name}: see docs/api_keys.md")
+    raise ConfigError(f"there is no API {name}: see docs/api_keys.md")
 
 
 def error_of(name: str) -> int:
-    try:
-        return int(ErrorCode[name.upper().replace("-", "_")])
-    except KeyError:
-        raise ChaosFailed(f"there is no error {name}: write it as NOT_LEADER_OR_FOLLOWER") from None
+    """Raises ConfigError."""
+    code = ErrorCode.__members__.get(name.upper().replace("-", "_"), ErrorCode.NONE)
+    if code is ErrorCode.NONE:
+        raise ConfigError(f"there is no error {name}: write it as NOT_LEADER_OR_FOLLOWER")
+    return int(code)

@@ -13,10 +13,10 @@ class RollingRestart(Fault):
     lasts = False
 
     def inject(self, patient: Patient) -> str:
-        patient.tell(self.name, "brokers")
+        event = patient.tell(self.name, "brokers")
         for broker in sorted(patient.rows()):
             before = patient.incarnation(broker)
-            patient.strike(broker, signal.SIGTERM)
+            patient.strike(broker, signal.SIGTERM, event=event)
             patient.wait_for_next_life(broker, before)
             # the next one may only go when nobody depends on it
             patient.wait_until_healthy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaos.faults.fault import Fault
+from chaos.faults.fault import Fault, at_least
 from chaos.patient import Patient
 from protocol.cluster_chaos import DiskTrouble
 
@@ -13,12 +13,13 @@ class SlowDisk(Fault):
     name = "slow-disk"
 
     def __init__(self, write_ms: float = 10.0, sync_ms: float = 300.0, broker: int = 0) -> None:
+        at_least(0, write_ms=write_ms, sync_ms=sync_ms)
         self.write_ms = float(write_ms)
         self.sync_ms = float(sync_ms)
         self.broker = broker
 
     def inject(self, patient: Patient) -> str:
-        broker = self.broker or patient.a_broker()
+        broker = patient.chosen(self.broker)
         event = patient.tell(self.name, f"broker {broker}", write_ms=self.write_ms, sync_ms=self.sync_ms)
         trouble = DiskTrouble(write_delay_ms=self.write_ms, sync_delay_ms=self.sync_ms)
         patient.order(broker, trouble, stays=True, event=event)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from odradek import Cluster, NewTopic
+from chaos.timeline import Timeline
+from odradek import Cluster, NewTopic, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,34 @@ def test_requests_are_armed(cluster: Cluster) -> None:
     said = odradek(cluster, "chaos", "request", "produce", "--nth", "5", "--error", "NOT_LEADER_OR_FOLLOWER")
     assert said == "Produce 5 of each broker: NOT_LEADER_OR_FOLLOWER\n"
     odradek(cluster, "chaos", "heal")
+    said = odradek(cluster, "chaos", "request", "produce", "--error", "NOT_LEADER_OR_FOLLOWER", "-t", "orders/0")
+    assert said.endswith("0 acked lost\n")
+
+
+def causes_of(cluster: Cluster, kind: str, subject: str) -> list[str]:
+    """The kinds of event that led to the last such one, from the first cause on."""
+    timeline = Timeline(cluster.events())
+    last = [event for event in timeline.events if event.kind == kind and event.subject == subject][-1]
+    return [event.kind for event in timeline.chain(last)][:-1]
+
+
+def test_the_timeline_goes_back_to_what_was_done(cluster: Cluster) -> None:
+    controller = wait_until(lambda: cluster.controller_id)
+    odradek(cluster, "chaos", "actors", "crash", "--path", "/controller", "--broker", str(controller), "-t", "orders/0")
+    wait_until(lambda: causes_of(cluster, "controller-elected", "controller") == ["fault", "actor-crashed"])
+    victim = cluster.leader("orders", 0)
+    full = ("disk-full", f"broker={victim}", "path=orders-0", "--for", "500ms")
+    odradek(cluster, "chaos", "inject", *full, "-t", "orders/0")
+    assert causes_of(cluster, "replica-offline", "orders-0") == ["fault"]
+    left = [event for event in cluster.events() if event.kind == "leader-elected" and "disk" in event.details["reason"]]
+    assert [event.kind for event in Timeline(cluster.events()).chain(left[-1])][:2] == ["fault", "replica-offline"]
+    assert causes_of(cluster, "broker-down", f"broker {victim}") == ["fault", "signal"]
+    cluster.wait_isr("orders")
+    victim = cluster.leader("orders", 0)
+    odradek(cluster, "chaos", "inject", "torn-tail", "of=orders/0", f"broker={victim}", "-t", "orders/0")
+    cluster.wait_isr("orders")
+    assert causes_of(cluster, "damaged", "orders-0") == ["fault"]
+    assert causes_of(cluster, "tail-cut", "orders-0")[:3] == ["fault", "signal", "broker-down"]
 
 
 def test_the_timeline_tells_what_happened_to_a_topic(cluster: Cluster) -> None:
@@ -90,6 +119,28 @@ def test_the_timeline_tells_what_happened_to_a_topic(cluster: Cluster) -> None:
     [
         ("chaos kill leader", "whose leader?"),
         ("chaos kill everybody", "everybody is none of leader"),
+        ("chaos kill leader misspelt/0", "there is no topic misspelt"),
+        ("chaos kill leader orders/7", "orders has no partition 7"),
+        ("chaos kill leader orders", "write it as orders/0"),
+        ("chaos kill broker two", "two is no broker"),
+        ("chaos kill all orders/0", "say whose"),
+        ("chaos pause majority", "majority is none of broker, leader"),
+        ("chaos pause leader", "whose leader?"),
+        ("chaos partition 1 9", "there is no broker 9: there are 1, 2, 3"),
+        ("chaos partition 1, 2", "two sides are 1|2,3"),
+        ("chaos partition ring --one-way", "shape one-way"),
+        ("chaos actors crash --path /nowhere", "no broker has an actor below /nowhere"),
+        ("chaos actors crash --count 0", "count=0: must be 1 or more"),
+        ("chaos inject noise loss=5", "a probability is at most 1"),
+        ("chaos inject clock broker=9", "there is no broker 9"),
+        ("chaos inject bit-flip of=misspelt/0", "there is no topic misspelt"),
+        ("chaos inject torn-tail of=orders/0 broker=9", "there is no broker 9"),
+        ("chaos request produce --nth 0 --disconnect", "nth=0: must be 1 or more"),
+        ("chaos request produce --broker 9 --disconnect", "there is no broker 9"),
+        ("chaos replay nowhere", "nowhere holds no plan.json"),
+        ("timeline --last -3", "Invalid value"),
+        ("simulate --seeds 5-1", "5-1 are no seeds"),
+        ("simulate --seed 1 --seeds 1-3", "choose one of them"),
         ("chaos pause broker 9", "there is no broker 9"),
         ("chaos inject explode", "there is no fault explode"),
         ("chaos inject noise loss", "write options as name=value"),
@@ -100,9 +151,11 @@ def test_the_timeline_tells_what_happened_to_a_topic(cluster: Cluster) -> None:
     ],
 )
 def test_mistakes_are_one_line(cluster: Cluster, line: str, complaint: str) -> None:
-    code = 2 if any(words in line for words in ("whose", "leader", "inject", "soon", "run")) else 1
+    cannot_be_done = ("there is no broker", "there is no topic", "has no partition", "no broker has")
+    code = 1 if any(words in complaint for words in cannot_be_done) else 2
     said = odradek(cluster, *line.split(), exit_code=code)
     assert complaint in said and said.count("\n") == 1, said
+    assert "misspelt" not in cluster.admin.list_topics()
 
 
 def test_a_run_leaves_a_folder_that_can_be_run_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from log_builders import a_batch
@@ -15,7 +16,9 @@ from chaos.faults.request import Request, api_of, error_of
 from chaos.faults.torn_tail import TornTail
 from chaos.faults.truncate import Truncate
 from chaos.patient import ChaosFailed
+from chaos.plan import fault_of
 from chaos.probe import Probe
+from model.errors import ConfigError
 from model.ids import TopicPartition
 
 
@@ -38,36 +41,65 @@ class TestPartition:
         assert Partition(sides="1|2,3").unheard("sides", 1, [1, 2, 3]) == {1: {2, 3}, 2: {1}, 3: {1}}
         assert Partition(sides="1|2,3", one_way=True).unheard("sides", 1, [1, 2, 3]) == {1: {2, 3}}
 
-    @pytest.mark.parametrize("sides", ["1,2,3", "1|1,2", "1|9"])
+    @pytest.mark.parametrize("sides", ["1,2,3", "1|1,2", "1|", "|2", "1,|2", "1|x", "1|-2"])
     def test_sides_that_make_no_sense_are_refused(self, sides: str) -> None:
-        with pytest.raises(ChaosFailed, match="two or more sides"):
-            Partition(sides=sides).unheard("sides", 1, [1, 2, 3])
+        with pytest.raises(ConfigError, match="sides"):
+            Partition(sides=sides)
+
+    def test_sides_name_brokers_that_there_are(self) -> None:
+        with pytest.raises(ChaosFailed, match="there is no broker 9: there are 1, 2, 3"):
+            Partition(sides="1|9").unheard("sides", 1, [1, 2, 3])
+
+    def test_one_way_needs_sides(self) -> None:
+        with pytest.raises(ConfigError, match="shape one-way"):
+            Partition("ring", one_way=True)
 
     def test_shapes_that_are_none_are_refused(self) -> None:
-        with pytest.raises(ChaosFailed, match="star is no partition"):
+        with pytest.raises(ConfigError, match="star is no partition"):
             Partition("star")
 
 
 def test_kill_knows_whom() -> None:
-    with pytest.raises(ChaosFailed, match="kill whom"):
+    with pytest.raises(ConfigError, match="kill whom"):
         Kill("everybody")
+    for whom, of in (("leader", "orders"), ("broker", "x"), ("broker", "0"), ("all", "orders/0"), ("", "2")):
+        with pytest.raises(ConfigError, match=of):
+            Kill(whom, of)
 
 
 def test_partitions_are_read_as_people_write_them() -> None:
     assert {partition_of(text) for text in ("a-b/0", "a-b:0", "a-b-0")} == {("a-b", 0)}
-    with pytest.raises(ChaosFailed, match="write it as orders/0"):
+    with pytest.raises(ConfigError, match="write it as orders/0"):
         partition_of("orders")
 
 
 def test_requests_are_named_by_api_and_error() -> None:
     assert api_of("produce") == api_of("0") == 0 and api_of("find-coordinator") == 10
     assert error_of("not-leader-or-follower") == 6
-    with pytest.raises(ChaosFailed, match="no API"):
+    with pytest.raises(ConfigError, match="no API"):
         api_of("nonsense")
-    with pytest.raises(ChaosFailed, match="no error"):
-        error_of("nonsense")
-    with pytest.raises(ChaosFailed, match="what shall happen"):
+    for name in ("nonsense", "none"):
+        with pytest.raises(ConfigError, match="no error"):
+            error_of(name)
+    with pytest.raises(ConfigError, match="what shall happen"):
         Request("produce")
+    with pytest.raises(ConfigError, match="its connection ends"):
+        Request("produce", error="NOT_ENOUGH_REPLICAS", disconnect=True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"),
+    [
+        ("noise", {"loss": 5}), ("noise", {"duplication": -0.1}), ("noise", {"jitter_ms": -1}),
+        ("slow-disk", {"sync_ms": -5}), ("actor-crash", {"count": 0}), ("bit-flip", {"of": "orders"}),
+        ("request", {"nth": 0}), ("request", {"count": 0}), ("request", {"api": "produce", "delay_ms": -1}),
+    ],
+)  # fmt: skip
+def test_options_that_no_cluster_could_mean_are_refused_before_anything_is_done(
+    fault: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError):
+        fault_of(fault, options)
 
 
 def test_every_fault_can_be_made_from_its_options() -> None:

@@ -74,6 +74,64 @@ def test_a_topic_is_told_with_what_led_to_it_and_nothing_else() -> None:
     assert [event.id for event in Timeline(events).about("orders")] == ["kill", "a"]
 
 
+def test_what_befalls_many_partitions_of_an_internal_topic_is_told_once() -> None:
+    moved = {"leader": 1, "epoch": 1, "was": 2, "reason": "broker 2 died"}
+    events = [
+        an_event(1.0, "kill", "signal", "broker 2", signal="SIGKILL", pid=1),
+        *(an_event(1.1, f"a{n}", "leader-elected", f"__consumer_offsets-{n}", cause="kill", **moved) for n in range(3)),
+        *(an_event(1.2, f"b{n}", "leader-elected", f"orders-{n}", cause="kill", **moved) for n in range(2)),
+        an_event(1.3, "c", "leader-elected", "__consumer_offsets-9", **moved),
+    ]
+    timeline = Timeline(events)
+    told = [line.split("  ", 1)[1] for line in lines(timeline, timeline.events)]
+    assert told == [
+        "SIGKILL to broker 2 (pid 1)",
+        "  leader of __consumer_offsets-0 is 1, epoch 1 (was 2): broker 2 died, and 2 partitions more",
+        "  leader of orders-0 is 1, epoch 1 (was 2): broker 2 died",
+        "  leader of orders-1 is 1, epoch 1 (was 2): broker 2 died",
+        "leader of __consumer_offsets-9 is 1, epoch 1 (was 2): broker 2 died",
+    ]
+    assert len(lines(timeline, timeline.events, is_folded=False)) == len(events)
+
+
+@pytest.mark.parametrize("fall", ["actor-crashed", "controller-resigned"])
+def test_a_controllers_election_follows_from_the_fall_of_the_one_before_it(fall: str) -> None:
+    events = [
+        an_event(1.0, "injected", "fault", "broker 1"),
+        an_event(1.1, "fall", fall, "/controller" if fall == "actor-crashed" else "controller", cause="injected"),
+        an_event(1.2, "new", "controller-elected", "controller", controller=2, epoch=3, was=1),
+        an_event(9.0, "later", "controller-elected", "controller", controller=1, epoch=4, was=2),
+    ]
+    timeline = Timeline(events)
+    assert [event.id for event in timeline.chain(timeline.events[2])] == ["injected", "fall", "new"]
+    assert timeline.events[3].cause == "", "one fall, one election"
+
+
+def test_each_of_several_blows_to_one_process_is_told_and_its_end_follows_from_the_last_before_it() -> None:
+    blows = [an_event(at, "2.4.3", "signal", "broker 2", signal=name, pid=1)
+             for at, name in ((1.0, "SIGSTOP"), (3.0, "SIGSTOP"), (5.0, "SIGKILL"))]  # fmt: skip
+    ends = [an_event(4.0, "f", "broker-fenced", "broker 2", cause="2.4.3", reason="no heartbeat"),
+            an_event(5.1, "d", "broker-down", "broker 2", cause="2.4.3", reason="killed by SIGKILL")]  # fmt: skip
+    timeline = Timeline([*blows, *ends])
+    assert [event.kind for event in timeline.events].count("signal") == 3
+    fence, down = (timeline.by_id[id] for id in "fd")
+    assert timeline.by_id[fence.cause].at == 3.0 and timeline.by_id[down.cause].at == 5.0
+    later = timeline.add([an_event(6.0, "2.4.3", "signal", "broker 2", signal="SIGKILL", pid=1)])
+    assert [event.at for event in later] == [6.0] and len({event.id for event in timeline.events}) == 6
+
+
+def test_a_replica_that_leaves_for_its_disk_leaves_below_what_happened_to_the_disk() -> None:
+    events = [
+        an_event(1.0, "full", "fault", "broker 2"),
+        an_event(1.1, "off", "replica-offline", "t-0", cause="full", reason="no space"),
+        an_event(1.2, "isr", "isr-changed", "t-0", reason="a disk of broker 2 failed"),
+        an_event(1.2, "other", "isr-changed", "t-1", reason="a disk of broker 2 failed"),
+    ]
+    timeline = Timeline(events)
+    assert [event.id for event in timeline.chain(timeline.by_id["isr"])] == ["full", "off", "isr"]
+    assert timeline.by_id["other"].cause == ""
+
+
 def test_a_torn_line_is_passed_over() -> None:
     good = b'{"at":1.0,"broker":1,"id":"1.1.20","kind":"k","subject":"s"}'
     assert [event.id for event in decode(good + b"\n" + good[:20])] == ["1.1.20"]
