@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,30 @@ class Judgement:
     is_valid: bool
     anomalies: dict[str, int]
     text: str
+    found: list[dict[str, Any]] = field(default_factory=list)  # kind, explanation, the indices of the operations
 
     def plain(self) -> dict[str, Any]:
-        return {"valid": self.is_valid, "anomalies": self.anomalies, "text": self.text}
+        return {"valid": self.is_valid, "anomalies": self.anomalies, "found": self.found, "text": self.text}
 
 
-def judge(history: Path, *, allow: Collection[str] = (), strict: bool = False, examples: int = EXAMPLES) -> Judgement:
+def judge(
+    history: Path,
+    *,
+    allow: Collection[str] = (),
+    strict: bool = False,
+    examples: int = EXAMPLES,
+    may_be_empty: bool = False,
+) -> Judgement:
     """`allow` are kinds of anomaly that are none here. Raises OSError, and HistoryInvalid for what is no history."""
-    verdict = check(History.read(history), allow=set(allow), strict=strict)
-    return Judgement(verdict.valid, verdict.counts, verdict.table(examples))
+    ops = History.read(history)
+    if not len(ops) and not may_be_empty:
+        raise HistoryInvalid(f"{history} holds no operation, which proves nothing")
+    verdict = check(ops, allow=set(allow), strict=strict)
+    found = [
+        {"kind": one.kind, "explanation": one.explanation, "ops": [op.index for op in one.evidence]}
+        for one in verdict.anomalies
+    ]
+    return Judgement(verdict.valid, verdict.counts, verdict.table(examples), found)
 
 
 def main(arguments: list[str] | None = None) -> int:

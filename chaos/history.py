@@ -103,6 +103,8 @@ class History:
         history = cls()
         with open(path, "rb") as file, no_garbage_collection():
             for number, line in enumerate(file, 1):
+                if number == 1:
+                    line = line.removeprefix(b"\xef\xbb\xbf")  # as some editors begin a file
                 if line.strip():
                     try:
                         history.ops.append(decode(line))

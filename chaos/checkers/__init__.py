@@ -57,6 +57,7 @@ def check(history: Iterable[Op], *, allow: AbstractSet[str] = frozenset(), stric
         "keys": len(analysis.logs),
         "acked": sum(len(log.committed) for log in logs),
         "polled": sum(len(log.polled) for log in logs),
+        "strangers": sum(not log.polled <= log.writers.keys() and len(log.polled - log.writers.keys()) for log in logs),
         "unknown": sum(op.type == "info" and op.f in ("send", "txn") for op in analysis.completions),
         "aborted": sum(op.type == "fail" and op.f in ("send", "txn") for op in analysis.completions),
         "seconds": time.perf_counter() - began,

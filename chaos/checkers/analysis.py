@@ -25,6 +25,9 @@ from chaos.history import TYPES, HistoryInvalid, Op
 Place = tuple[str, Any]  # (key, message) or (key, offset)
 
 
+_SHAPE = 'micro-operations are ["send", key, [offset, message]] and ["poll", {key: [[offset, message], …]}]'
+
+
 class KeyLog:
     """One partition as clients know it."""
 
@@ -80,10 +83,14 @@ class Analysis:
                 except (TypeError, ValueError, IndexError, AttributeError) as error:
                     if isinstance(error, HistoryInvalid):
                         raise
-                    raise HistoryInvalid(f"{op}: its value can't be understood ({error})") from None
+                    raise HistoryInvalid(f"{op}: its value can't be understood ({error}); {_SHAPE}") from None
         for op in uncertain:
             sends = list(sends_of(op))
-            if any(self.log(key).was_handed_out(message) for key, _, message in sends):
+            seen = [(key, message) for key, _, message in sends if self.log(key).was_handed_out(message)]
+            own = {(key, message) for key, pairs in polls_of(op) for _, message in pairs}
+            if own.intersection(seen):  # that it saw its own messages proves no commit
+                seen = [place for place, readers in self.readers_of(seen).items() if readers != [op]]
+            if seen:
                 self._commit(sends)
 
     def log(self, key: str) -> KeyLog:
@@ -126,6 +133,8 @@ class Analysis:
                     self._take_in_polled(op, self.log(key), pairs)
             elif micro_op[0] == "send":
                 _, key, (offset, message) = micro_op
+                if type(key) is not str:
+                    raise HistoryInvalid(f"{op}: key {key!r} must be a text, as it is where it is polled")
                 log = self.log(key)
                 if log.writers.setdefault(message, op) is not op:
                     raise HistoryInvalid(
@@ -163,6 +172,8 @@ class Analysis:
             log = self.log(key)
             log.committed[message] = offset
             if offset is not None:
+                if offset < 0:
+                    raise HistoryInvalid(f"{log.writers[message]}: {message!r} can't stand at offset {offset} of {key}")
                 log.note(offset, message)
 
 
@@ -197,16 +208,27 @@ def _completions(ops: Iterable[Op]) -> list[Op]:
     """Without invocations; one that was never answered counts as info."""
     completed: list[Op] = []
     pending: dict[int, Op] = {}
-    unanswered = []
+    unanswered: list[Op] = []
+    left: dict[tuple[int, str], Op] = {}  # process and f of those that are unanswered
+    index = -1
     for op in ops:
+        if op.index <= index:
+            raise HistoryInvalid(f"op {op.index} comes after op {index}: each line's index is above the one before")
+        index = op.index
         if op.type == "invoke":
             if op.process in pending:
                 unanswered.append(pending[op.process])
+                left[op.process, pending[op.process].f] = pending[op.process]
             pending[op.process] = op
         elif op.type in TYPES:
             begun = pending.get(op.process)
             if begun is not None and begun.f == op.f:
                 del pending[op.process]
+            elif (late := left.get((op.process, op.f))) is not None:
+                raise HistoryInvalid(
+                    f"{op} answers op {late.index}, but process {op.process} had begun another operation meanwhile: "
+                    "one that does several things at once is several processes"
+                )
             completed.append(op)
         else:
             raise HistoryInvalid(f"op {op.index} is of type {op.type!r}")

@@ -77,5 +77,7 @@ class Verdict:
             f"{stats.get('polled', 0):,} polled, checked in {stats.get('seconds', 0.0):.1f} s"
         )
         lines.append(looked_at)
+        if strangers := stats.get("strangers", 0):
+            lines.append(f"note: {strangers:,} of the messages polled were sent by nobody in this history")
         lines.append("valid: no anomalies" if self.valid else f"NOT VALID: {len(self.anomalies)} anomalies")
         return "\n".join(lines)

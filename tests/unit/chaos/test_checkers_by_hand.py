@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hand_made import HandMade, polled
 
 from chaos.checkers import KINDS, check
-from chaos.history import History, HistoryInvalid, Op, send
+from chaos.history import History, HistoryInvalid, Op, poll, send
 
 
 def the_one(history: HandMade, kind: str, **named: object) -> str:
@@ -90,6 +91,24 @@ def test_a_write_acknowledged_without_an_offset_is_unseen_too() -> None:
     history = HandMade().sent(1, "t-0", (None, 10))
     assert "acknowledged without an offset" in the_one(history, "unseen")
     assert_clean(history.polled(2, "t-0", (7, 10)))
+
+
+def test_a_write_acknowledged_without_an_offset_is_lost_if_it_is_known_where_it_stood() -> None:
+    history = HandMade().sent(1, "t-0", (None, 10)).sent(1, "t-0", (1, 11))
+    history.did(2, "txn", polled("t-0", (0, 10)), outcome="fail").polled(3, "t-0", (1, 11))
+    assert the_one(history, "lost-write") == (
+        "op 1 (process 1, send ok) sent 10 to t-0 where it stood at offset 0. Only operations that failed polled it, "
+        "though op 7 (process 3, poll ok) polled t-0 up to offset 1."
+    )
+    assert "only operations that failed have polled it" in the_one(history, "unseen")
+
+
+def test_a_transaction_that_only_saw_itself_is_not_known_to_be_committed() -> None:
+    history = HandMade().did(1, "txn", send("t-0", 10, 0), send("t-0", 11, 1), polled("t-0", (0, 10)), outcome="info")
+    history.sent(2, "t-0", (3, 12)).polled(3, "t-0", (3, 12))
+    assert set(history.check().counts) == {"precommitted-read"}
+    history.polled(4, "t-0", (0, 10))
+    assert "sent 11 to t-0" in the_one(history, "lost-write")
 
 
 # -- duplicate, inconsistent-offsets -----------------------------------------------------------------------------------
@@ -274,6 +293,14 @@ def test_the_place_of_an_unanswered_send_is_known_from_those_who_polled_it() -> 
     assert the_one(history.polled(2, "t-0", (0, 11), (1, 10)), "nonmonotonic-send")
 
 
+def test_a_send_whose_place_nobody_knows_hides_no_turn_between_its_neighbours() -> None:
+    history = HandMade().sent(1, "t-0", (5, 10)).sent(1, "t-0", (None, 11), outcome="info").sent(1, "t-0", (3, 12))
+    history.polled(2, "t-0", (3, 12), (5, 10))
+    assert "10 stands at offset 5 and 12 at 3" in the_one(history, "nonmonotonic-send")
+    within = HandMade().sent(1, "t-0", (5, 10), (None, 11), (3, 12), outcome="info").polled(2, "t-0", (3, 12), (5, 10))
+    assert the_one(within, "int-nonmonotonic-send")
+
+
 def test_a_send_that_was_never_answered_counts_from_when_it_was_invoked() -> None:
     history = HandMade()
     history.history.append(1, "invoke", "send", [send("t-0", 10)])
@@ -384,6 +411,43 @@ def test_a_value_of_another_shape_is_refused_by_its_operation(value: object) -> 
         check([Op(0, 1, "invoke", "txn"), Op(1, 1, "ok", "txn", value)])
 
 
+def test_what_a_shape_should_be_is_said() -> None:
+    with pytest.raises(HistoryInvalid, match=r"""micro-operations are \["send", key, \[offset, message\]\]"""):
+        check([Op(0, 1, "ok", "send", [["send", "t-0", 5]])])
+
+
+def test_keys_are_texts_since_polls_can_have_no_others() -> None:
+    with pytest.raises(HistoryInvalid, match="key 3 must be a text"):
+        check([Op(0, 1, "ok", "send", [send(3, 10, 0)]), Op(1, 2, "ok", "poll", [polled("3", (0, 10))])])  # type: ignore[arg-type]
+
+
+def test_offsets_begin_with_0() -> None:
+    with pytest.raises(HistoryInvalid, match=r"10 can't stand at offset -1 of t-0"):
+        HandMade().sent(1, "t-0", (-1, 10)).check()
+
+
+def test_indices_grow_so_two_histories_in_one_file_are_none() -> None:
+    one = HandMade().sent(1, "t-0", (0, 10)).polled(2, "t-0", (0, 10)).history.ops
+    with pytest.raises(HistoryInvalid, match="op 0 comes after op 3"):
+        check([*one, *one])
+
+
+def test_a_process_that_does_two_things_at_once_is_refused() -> None:
+    ops = [Op(0, 1, "invoke", "send", [send("t-0", 10)]), Op(1, 1, "invoke", "poll", [poll()]),
+           Op(2, 1, "ok", "send", [send("t-0", 10, 0)]), Op(3, 1, "ok", "poll", [polled("t-0", (0, 10))])]  # fmt: skip
+    with pytest.raises(HistoryInvalid, match=r"op 2 .* answers op 0, but process 1 had begun another operation"):
+        check(ops)
+    same = [msgspec.structs.replace(op, f="send", value=[send("t-0", 10 + op.index % 2)]) for op in ops]
+    with pytest.raises(HistoryInvalid, match="several processes"):
+        check(same)
+
+
+def test_messages_that_nobody_sent_are_noted() -> None:
+    verdict = HandMade().sent(1, "t-0", (0, 10)).polled(2, "t-0", (0, 10), (1, 99)).check()
+    assert verdict.valid
+    assert "note: 1 of the messages polled were sent by nobody in this history" in verdict.table()
+
+
 def test_a_history_is_its_file(tmp_path) -> None:
     path = tmp_path / "history.jsonl"
     made = HandMade().sent(1, "t-0", (0, 10))
@@ -393,6 +457,8 @@ def test_a_history_is_its_file(tmp_path) -> None:
     made.history.close()
     path.write_bytes(path.read_bytes()[:-20])
     assert History.read(path).ops == made.history.ops[:-1], "half a last line is left out"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert History.read(path).ops == made.history.ops[:-1], "as some editors begin a file"
     path.write_text('{"index":0,"process":1,"type":"begin","f":"send"}\n')
     with pytest.raises(HistoryInvalid, match="line 1"):
         History.read(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -61,8 +62,26 @@ def test_no_history_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert check_both(str(tmp_path / "h.jsonl")) == 2
     assert capsys.readouterr().err.count("line 1") == 2
     assert check_both(str(tmp_path / "missing.jsonl")) == 2
+    assert "No such file" in capsys.readouterr().err
     assert odradek(["chaos", "check", str(tmp_path / "h.jsonl"), "--allow", "nothing"]) == 2
     assert "lost-write" in capsys.readouterr().err
+
+
+def test_an_empty_history_proves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "h.jsonl").write_text("\n")
+    assert check_both(str(tmp_path / "h.jsonl")) == 2
+    assert capsys.readouterr().err.count("holds no operation, which proves nothing") == 2
+
+
+def test_the_same_as_json_names_each_anomaly_and_its_operations(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(HandMade().sent(1, "t-0", (0, 10)).polled(2, "t-0", (1, 11)), tmp_path / "h.jsonl")
+    assert odradek(["chaos", "check", path, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["valid"] is False and found["anomalies"] == {"lost-write": 1, "unseen": 1}
+    assert [(one["kind"], one["ops"]) for one in found["found"]] == [("lost-write", [1, 3]), ("unseen", [1, 3])]
+    assert "sent 10 to t-0" in found["found"][0]["explanation"]
 
 
 def test_the_options_of_a_wrong_cluster_name_a_mutant_that_there_is() -> None:
