@@ -27,11 +27,21 @@ from pathlib import Path
 from typing import Any
 
 from chaos.faults import FAULTS, Fault
+from chaos.plan_lines import line_of
+from model.configs import BrokerConfig
 from model.errors import ConfigError
 
 WORKLOAD_NAMES = ("queue", "transactions", "auto_commit", "abort", "rebalance")
 ORDERS = ("random", "listed")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+
+
+class PlanMistake(ConfigError):
+    """`path` leads to what is wrong: ("faults", 2, "kill", "whom")."""
+
+    def __init__(self, words: str, *path: str | int) -> None:
+        super().__init__(words)
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +87,18 @@ class Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """Raises ConfigError with what is wrong with it."""
+    """Raises ConfigError with what is wrong with it, and in which line if that can be known."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"can't read {path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is no text") from None
     try:
         return plan_of(_parse(path.suffix, text))
+    except PlanMistake as mistake:
+        line = line_of(path.suffix, text, mistake.path)
+        raise ConfigError(f"{path}{f', line {line}' if line else ''}: {mistake}") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
@@ -95,26 +110,28 @@ def plan_of(given: Any) -> Plan:
     known = {"workload", "brokers", "rate", "duration", "every", "for", "seed", "order", "configs", "faults"}
     unknown = set(given) - known
     if unknown:
-        raise ConfigError(f"unknown: {', '.join(sorted(unknown))} (there are {', '.join(sorted(known))})")
+        first = next(name for name in given if name in unknown)
+        names = ", ".join(sorted(map(str, unknown)))
+        raise PlanMistake(f"unknown: {names} (there are {', '.join(sorted(known))})", first)
     faults = given.get("faults")
     if not isinstance(faults, Sequence) or isinstance(faults, str) or not faults:
-        raise ConfigError("faults: name at least one")
+        raise PlanMistake("faults: name at least one", "faults")
     plan = Plan(
-        faults=tuple(map(_planned, faults)),
+        faults=tuple(_planned(fault, place) for place, fault in enumerate(faults)),
         workload=str(given.get("workload", "queue")).replace("-", "_"),
         brokers=_whole(given, "brokers", 3, 1),
         rate=_whole(given, "rate", 500, 1),
-        duration_s=seconds(given.get("duration", 60)),
-        every_s=seconds(given.get("every", 3)),
-        for_s=seconds(given.get("for", 1.5)),
+        duration_s=longer_than_nothing("duration", _time(given, "duration", 60)),
+        every_s=longer_than_nothing("every", _time(given, "every", 3)),
+        for_s=_time(given, "for", 1.5),
         seed=_whole(given, "seed", 1, 0),
         order=str(given.get("order", "random")),
-        configs={str(name): _config(value) for name, value in dict(given.get("configs") or {}).items()},
+        configs=_configs(given.get("configs") or {}),
     )
     if plan.workload not in WORKLOAD_NAMES:
-        raise ConfigError(f"workload: {plan.workload} is none of {', '.join(WORKLOAD_NAMES)}")
+        raise PlanMistake(f"workload: {plan.workload} is none of {', '.join(WORKLOAD_NAMES)}", "workload")
     if plan.order not in ORDERS:
-        raise ConfigError(f"order: {plan.order} is none of {', '.join(ORDERS)}")
+        raise PlanMistake(f"order: {plan.order} is none of {', '.join(ORDERS)}", "order")
     return plan
 
 
@@ -127,7 +144,7 @@ def fault_of(name: str, options: Mapping[str, Any]) -> Fault:
     typed = {}
     for key, value in options.items():
         if key not in defaults:
-            raise ConfigError(f"{name} has no option {key}: it has {', '.join(defaults) or 'none'}")
+            raise PlanMistake(f"{name} has no option {key}: it has {', '.join(defaults) or 'none'}", key)
         typed[key] = _typed(f"{name}: {key}", value, defaults[key])
     return kind(**typed)
 
@@ -140,6 +157,13 @@ def seconds(given: Any) -> float:
     if match is None:
         raise ConfigError(f"{given} is no time: write 3s or 500ms")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def longer_than_nothing(name: str, given_s: float) -> float:
+    """Raises ConfigError: a run in which nothing is done would prove nothing, and look as if it did."""
+    if given_s <= 0:
+        raise PlanMistake(f"{name}: must be longer than nothing", name)
+    return given_s
 
 
 def _parse(suffix: str, text: str) -> Any:
@@ -157,12 +181,23 @@ def _parse(suffix: str, text: str) -> Any:
         try:
             return yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ValueError(" ".join(str(error).split())) from None
+            mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+            where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+            raise ValueError(where + " ".join(str(problem or error).split())) from None
     except ValueError as error:
         raise ConfigError(f"can't be read: {error}") from None
 
 
-def _planned(given: Any) -> PlannedFault:
+def _planned(given: Any, place: int) -> PlannedFault:
+    try:
+        return _fault_entry(given)
+    except PlanMistake as mistake:
+        raise PlanMistake(str(mistake), "faults", place, *mistake.path) from None
+    except ConfigError as error:
+        raise PlanMistake(str(error), "faults", place) from None
+
+
+def _fault_entry(given: Any) -> PlannedFault:
     if isinstance(given, str):
         given = {given: {}}
     if not isinstance(given, Mapping):
@@ -174,8 +209,30 @@ def _planned(given: Any) -> PlannedFault:
     if not isinstance(options, Mapping):
         raise ConfigError(f"faults: {names[0]}: options are names and values")
     planned = PlannedFault(names[0], dict(options), seconds(given["for"]) if "for" in given else None)
-    planned.make()
+    try:
+        planned.make()
+    except PlanMistake as mistake:
+        raise PlanMistake(str(mistake), names[0], *mistake.path) from None
     return planned
+
+
+def _time(given: Mapping[str, Any], name: str, default: float) -> float:
+    try:
+        return seconds(given.get(name, default))
+    except ConfigError as error:
+        raise PlanMistake(f"{name}: {error}", name) from None
+
+
+def _configs(given: Any) -> dict[str, str]:
+    if not isinstance(given, Mapping):
+        raise PlanMistake("configs: write names and values", "configs")
+    configs = {str(name): _config(value) for name, value in given.items()}
+    try:
+        BrokerConfig(configs)
+    except ConfigError as error:
+        guilty = next((name for name in configs if name in str(error)), "")
+        raise PlanMistake(f"configs: {error}", "configs", guilty) from None
+    return configs
 
 
 def _typed(what: str, value: Any, default: Any) -> Any:
@@ -186,13 +243,13 @@ def _typed(what: str, value: Any, default: Any) -> Any:
             return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[str(value).lower()]
         return type(default)(value)
     except (KeyError, ValueError, TypeError):
-        raise ConfigError(f"{what}={value}: must be of the kind of {default!r}") from None
+        raise PlanMistake(f"{what}={value}: must be of the kind of {default!r}", what.rpartition(": ")[2]) from None
 
 
 def _whole(given: Mapping[str, Any], name: str, default: int, least: int) -> int:
     value = given.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{name}: {value} must be a whole number from {least} on")
+        raise PlanMistake(f"{name}: {value} must be a whole number from {least} on", name)
     return value
 
 

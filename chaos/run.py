@@ -74,15 +74,21 @@ class Result:
         return self.verdict.is_valid and not self.trouble
 
     @property
+    def was_done(self) -> list[Done]:
+        return [done for done in self.faults if not done.refused]
+
+    @property
     def ops_per_s(self) -> float:
         return self.stats.get("ops", 0) / self.ran_s if self.ran_s else 0.0
 
     def line(self) -> str:
         names = dict.fromkeys(fault.name for fault in self.plan.faults)
         anomalies = ", ".join(f"{count} {kind}" for kind, count in self.verdict.anomalies.items()) or "0 anomalies"
+        refusals = len(self.faults) - len(self.was_done)
+        refused = f" ({refusals} could not be done)" if refusals else ""
         trouble = f", TROUBLE: {self.trouble}" if self.trouble else ""
         return (
-            f"{'+'.join(names)} x {self.plan.workload}, seed {self.plan.seed}: {len(self.faults)} faults in "
+            f"{'+'.join(names)} x {self.plan.workload}, seed {self.plan.seed}: {len(self.was_done)} faults{refused} in "
             f"{self.ran_s:.0f} s, {self.ops_per_s:.0f} ops/s, "
             f"longest stall {self.stats.get('longest_stall_ms', 0)} ms, {anomalies}{trouble}"
         )
@@ -107,6 +113,9 @@ def run_plan(plan: Plan, folder: Path, *, say: Callable[[str], None] = lambda _:
     try:
         cluster.start()
         _live(plan, cluster, folder, result, say)
+        if not result.was_done:
+            why = result.faults[0].refused if result.faults else "it was too short"
+            result.trouble = result.trouble or f"no fault was done: {why}"
     except (ClusterFailed, ChaosFailed, KafkaException) as failure:
         result.trouble = result.trouble or str(failure)[:1000]
     finally:
@@ -154,7 +163,7 @@ def _live(plan: Plan, cluster: Cluster, folder: Path, result: Result, say: Calla
     finally:
         patient.close()
         history.close()
-    result.verdict = judge(folder / "history.jsonl")
+    result.verdict = judge(folder / "history.jsonl", may_be_empty=True)
 
 
 def _break(plan: Plan, patient: Patient, began_s: float, result: Result, say: Callable[[str], None]) -> None:

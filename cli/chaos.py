@@ -72,7 +72,7 @@ def pause(
     of, topic = _whose(whom, of, topic)
     victim = Kill(whom, of)
     with _patient(data_dir, seed) as patient:
-        broker = victim.victims(patient, whom)[0]
+        broker = victim.victims(patient, whom, of)[0]
     _measure(Pause(broker), topic, for_, seed, data_dir, as_json, group=of if whom == "coordinator" else "")
 
 
@@ -215,7 +215,7 @@ def faults(as_json: Json = False) -> None:
 
 def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="YAML, TOML or JSON.")],
-    seed: Annotated[int | None, typer.Option("--seed", help="Overrules the plan's.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Overrules the plan's.")] = None,
     duration: Annotated[str, typer.Option("--duration", help="Overrules the plan's, e.g. 60s.")] = "",
     folder: Annotated[Path | None, typer.Option("--folder", help="Where everything goes; made if need be.")] = None,
     as_json: Json = False,
@@ -224,13 +224,13 @@ def run(
 
     On a cluster of its own, and then comes the verdict. Exit code 1: anomalies, or it did not heal.
     """
-    from chaos.plan import read_plan, seconds
+    from chaos.plan import longer_than_nothing, read_plan, seconds
 
     changes: dict[str, Any] = {}
     if seed is not None:
         changes["seed"] = seed
     if duration:
-        changes["duration_s"] = seconds(duration)
+        changes["duration_s"] = longer_than_nothing("--duration", seconds(duration))
     return _run(read_plan(plan), changes, folder, as_json)
 
 
@@ -270,7 +270,9 @@ def check(
             raise Mistake(f"--allow {kind}: there is no such kind of anomaly", f"there are {', '.join(KINDS)}")
     try:
         verdict = judge(history, allow=allow or (), strict=strict, examples=examples)
-    except (OSError, HistoryInvalid) as error:
+    except OSError as error:
+        raise Mistake(f"can't read {history}: {error.strerror}") from None
+    except HistoryInvalid as error:
         raise Mistake(str(error), "docs/histories.md tells what a history looks like") from None
     if as_json:
         document(verdict.plain())

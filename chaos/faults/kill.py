@@ -37,18 +37,22 @@ class Kill(Fault):
         whom = self.whom or patient.random.choice(WHOM[:6])
         if whom == "supervisor":
             return self._supervisor(patient)
-        victims = self.victims(patient, whom)
+        of = self.of
+        if whom in ("leader", "follower") and not of:
+            topic, partition = patient.a_partition()
+            of = f"{topic}/{partition}"
+        victims = self.victims(patient, whom, of)
         # nobody is asked twice: all of them die of one blow
         pids = [patient.strike(broker, signal.SIGKILL) for broker in victims]
         who = ", ".join(f"broker {broker} (pid {pid})" for broker, pid in zip(victims, pids, strict=True))
-        return f"killed {whom} {self.of}".rstrip() + f": {who}"
+        return f"killed {whom} {of}".rstrip() + f": {who}"
 
-    def victims(self, patient: Patient, whom: str) -> list[int]:
+    def victims(self, patient: Patient, whom: str, of: str) -> list[int]:
         match whom:
             case "leader":
-                return [patient.leader(*self._place(patient))]
+                return [patient.leader(*partition_of(of))]
             case "follower":
-                row = patient.partition(*self._place(patient))
+                row = patient.partition(*partition_of(of))
                 others = [broker for broker in row.replicas if broker != row.leader]
                 if not others:
                     raise ChaosFailed("it has no followers")
@@ -56,16 +60,13 @@ class Kill(Fault):
             case "controller":
                 return [patient.controller()]
             case "coordinator":
-                group = self.of or patient.group or patient.a_group()
+                group = of or patient.group or patient.a_group()
                 return [patient.coordinator(group) if group else patient.a_broker()]
             case "broker":
-                return [patient.chosen(broker_of(self.of) if self.of else 0)]
+                return [patient.chosen(broker_of(of) if of else 0)]
         brokers = patient.brokers()
         count = len(brokers) if whom == "all" else patient.size() // 2 + 1
         return sorted(patient.random.sample(brokers, min(count, len(brokers))))
-
-    def _place(self, patient: Patient) -> tuple[str, int]:
-        return partition_of(self.of) if self.of else patient.a_partition()
 
     @staticmethod
     def _supervisor(patient: Patient) -> str:

@@ -76,6 +76,12 @@ def test_what_a_run_leaves_starts_the_same_run_again() -> None:
         ("faults: [kill]\nduration: long", "long is no time"),
         ("faults: [kill]\nbrokers: 0", "brokers: 0 must be a whole number from 1 on"),
         ("faults: [kill]\norder: none", "none of random, listed"),
+        ("faults: [kill]\nduration: 0", "duration: must be longer than nothing"),
+        ("faults: [kill]\nevery: 0s", "every: must be longer than nothing"),
+        ("faults: [kill]\nconfigs: [a]", "configs: write names and values"),
+        ("faults: [kill]\nconfigs: {nonsense: 3}", "unknown config 'nonsense'"),
+        ("faults: [kill: {whom: broker, of: x}]", "x is no broker"),
+        ("faults: [noise: {loss: 3}]", "a probability is at most 1"),
         ("faults: [", "can't be read"),
         ("- kill", "a plan is a mapping"),
     ],
@@ -85,6 +91,36 @@ def test_mistakes_are_told_with_the_file(tmp_path: Path, text: str, complaint: s
     with pytest.raises(ConfigError, match=r"p\.yml") as told:
         read_plan(tmp_path / "p.yml")
     assert complaint in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("workload: queue\nfaults:\n  - kill\n  - explode\n", 4),
+        ("workload: queue\nfaults:\n  - kill:\n      whom: leader\n      who: 3\n", 5),
+        ("faults:\n  - noise: {loss: much}\n", 2),
+        ("faults:\n  # kill the leadr\n  - kill: {whom: leadr}\n", 3),
+        ("faults: [kill]\nspeed: 3\n", 2),
+        ("faults: [kill]\n\nduration: long\n", 3),
+        ("faults: [kill]\nworkload: que\n", 2),
+        ("faults: [kill]\nconfigs:\n  min.insync.replicas: 2\n  nonsense: 1\n", 4),
+        ('{"workload": "queue",\n "faults": ["kill",\n  {"pause": {"brokr": 1}}]}', 3),
+    ],
+)
+def test_mistakes_are_told_with_the_line(tmp_path: Path, text: str, line: int) -> None:
+    path = tmp_path / ("p.json" if text.startswith("{") else "p.yml")
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"p\.(yml|json), line {line}: "):
+        read_plan(path)
+
+
+def test_text_that_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "p.yml").write_text("faults:\n  - kill: {whom: leader\n  - pause\n")
+    with pytest.raises(ConfigError, match=r"p\.yml: can't be read: line 4, column 1: expected"):
+        read_plan(tmp_path / "p.yml")
+    (tmp_path / "p.yml").write_bytes(b"\x80\x81")
+    with pytest.raises(ConfigError, match="is no text"):
+        read_plan(tmp_path / "p.yml")
 
 
 def test_a_plan_that_is_not_there_is_told() -> None:
