@@ -27,7 +27,7 @@ class Outcome:
     topic: str
     partition: int
     changes: list[str] = field(default_factory=list)
-    without_writes_ms: float = 0.0
+    without_writes_ms: float | None = 0.0  # None: nothing was written
     acked: int = 0
     lost: int = 0
     doubled: int = 0
@@ -35,6 +35,8 @@ class Outcome:
 
     def __str__(self) -> str:
         changes = self.changes or ["nothing changed"]
+        if self.without_writes_ms is None:
+            return ", ".join(changes)
         doubled = f", {self.doubled} doubled" if self.doubled else ""
         figures = f"{self.without_writes_ms:.0f} ms without writes", f"{self.lost} acked lost"
         return ", ".join([*changes, *figures]) + doubled
@@ -50,6 +52,24 @@ class _Picture:
     controller: int
     coordinator: int
     incarnations: dict[int, int]
+
+
+def watch(
+    patient: Patient, fault: Fault, topic: str, partition: int, *, for_s: float | None = None, group: str = ""
+) -> Outcome:
+    """As `measure`, but nothing is written: only what changed."""
+    before = _picture(patient, topic, partition, group)
+    began_s = time.monotonic()
+    outcome = Outcome(fault.inject(patient), topic, partition, without_writes_ms=None)
+    if for_s is not None:
+        time.sleep(max(0.0, began_s + for_s - time.monotonic()))
+        fault.heal(patient)
+    time.sleep(_SETTLE_S)
+    if for_s is not None or not fault.lasts:
+        wait_until(patient.is_running, timeout_s=HEAL_S, what="all brokers to run")
+        outcome.healthy_after_ms = (time.monotonic() - began_s) * 1000
+    outcome.changes = _changes(before, _picture(patient, topic, partition, group), topic, partition)
+    return outcome
 
 
 def measure(

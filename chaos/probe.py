@@ -23,6 +23,8 @@ from testing.waiting import ClusterFailed
 
 EVERY_S = 0.002
 READ_S = 30.0
+_MARK = ("odradek-chaos", b"probe")
+"""A header by which consumers of somebody else's topic can pass our records over."""
 _QUICK = {"retry.backoff.ms": 5, "retry.backoff.max.ms": 20, "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 20}
 
 
@@ -108,7 +110,7 @@ class Probe:
             for number in itertools.count():
                 value = f"{self._name} {number}".encode()
                 producer.send(
-                    self.place.topic, value, partition=self.place.partition,
+                    self.place.topic, value, partition=self.place.partition, headers=[_MARK],
                     on_delivery=lambda where, error, value=value: self._on_delivery(value, where, error),  # type: ignore[misc]
                 )  # fmt: skip
                 if self._ends.wait(self.every_s):

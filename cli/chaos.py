@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 For = Annotated[str, typer.Option("--for", metavar="TIME", help="Heal after this long, e.g. 3s or 500ms.")]
 Topic = Annotated[str, typer.Option("--topic", "-t", metavar="TOPIC/N", help="Measure on this partition.")]
+NoWrite = Annotated[bool, typer.Option("--no-write", help="Write no records; tell only what changed.")]
 Seed = Annotated[int, typer.Option("--seed", help="Decides what the options leave open.")]
 
 _ONE = ("broker", "leader", "follower", "controller", "coordinator")
@@ -32,6 +33,7 @@ def kill(
     whom: Annotated[str, typer.Argument(help="leader, follower, controller, coordinator, broker, majority, all, …")],
     of: Annotated[str, typer.Argument(help="orders/0, a group, or a broker's number.")] = "",
     topic: Topic = "",
+    no_write: NoWrite = False,
     seed: Seed = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -48,7 +50,7 @@ def kill(
         with _patient(data_dir, seed) as patient:
             _print_line(fault.inject(patient), as_json)
         return
-    _measure(fault, topic, "", seed, data_dir, as_json, group=of if whom == "coordinator" else "")
+    _measure(fault, topic, "", no_write, seed, data_dir, as_json, group=of if whom == "coordinator" else "")
 
 
 def pause(
@@ -56,6 +58,7 @@ def pause(
     of: Annotated[str, typer.Argument(help="A broker's number, orders/0, or a group.")] = "",
     for_: For = "3s",
     topic: Topic = "",
+    no_write: NoWrite = False,
     seed: Seed = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -73,7 +76,7 @@ def pause(
     victim = Kill(whom, of)
     with _patient(data_dir, seed) as patient:
         broker = victim.victims(patient, whom, of)[0]
-    _measure(Pause(broker), topic, for_, seed, data_dir, as_json, group=of if whom == "coordinator" else "")
+    _measure(Pause(broker), topic, for_, no_write, seed, data_dir, as_json, group=of if whom == "coordinator" else "")
 
 
 def partition(
@@ -82,6 +85,7 @@ def partition(
     one_way: Annotated[bool, typer.Option("--one-way", help="The first side is not heard, but hears.")] = False,
     broker: Annotated[int, typer.Option("--broker", help="Whom a shape is about.")] = 0,
     topic: Topic = "",
+    no_write: NoWrite = False,
     seed: Seed = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -99,7 +103,7 @@ def partition(
         raise Mistake("--broker is for shapes", "sides name their brokers themselves")
     else:
         fault = Partition(sides="|".join(sides), one_way=one_way)
-    _measure(fault, topic, for_, seed, data_dir, as_json)
+    _measure(fault, topic, for_, no_write, seed, data_dir, as_json)
 
 
 def request(
@@ -126,7 +130,7 @@ def request(
     delay_ms = round(seconds(delay) * 1000, 3) if delay else 0.0
     fault = Request(api, nth, count, error, delay_ms, disconnect, lost_answer, broker)
     if topic:
-        _measure(fault, topic, "", 0, data_dir, as_json)
+        _measure(fault, topic, "", False, 0, data_dir, as_json)
         return
     with _patient(data_dir, 0) as patient:
         _print_line(fault.inject(patient), as_json)
@@ -138,6 +142,7 @@ def actors(
     count: Annotated[int, typer.Option("--count", help="How many, one after the other.")] = 1,
     broker: Annotated[int, typer.Option("--broker", help="Only there.")] = 0,
     topic: Topic = "",
+    no_write: NoWrite = False,
     seed: Seed = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -150,7 +155,7 @@ def actors(
 
     if deed != "crash":
         raise Mistake(f"actors {deed}: actors can only be told to crash")
-    _measure(ActorCrash(prefix, broker, count), topic, "", seed, data_dir, as_json)
+    _measure(ActorCrash(prefix, broker, count), topic, "", no_write, seed, data_dir, as_json)
 
 
 def inject(
@@ -158,6 +163,7 @@ def inject(
     options: Annotated[list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...")] = None,
     for_: For = "",
     topic: Topic = "",
+    no_write: NoWrite = False,
     seed: Seed = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -174,7 +180,7 @@ def inject(
         if not equals:
             raise Mistake(f"{option}: write options as name=value", f"`odradek chaos faults` lists those of {name}")
         given[key] = value
-    _measure(fault_of(name, given), topic, for_, seed, data_dir, as_json)
+    _measure(fault_of(name, given), topic, for_, no_write, seed, data_dir, as_json)
 
 
 def heal(data_dir: DataDir = None, as_json: Json = False) -> None:
@@ -215,7 +221,7 @@ def faults(as_json: Json = False) -> None:
 
 def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="YAML, TOML or JSON.")],
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Overrules the plan's.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Overrules the plan's.")] = None,
     duration: Annotated[str, typer.Option("--duration", help="Overrules the plan's, e.g. 60s.")] = "",
     folder: Annotated[Path | None, typer.Option("--folder", help="Where everything goes; made if need be.")] = None,
     as_json: Json = False,
@@ -228,6 +234,8 @@ def run(
 
     changes: dict[str, Any] = {}
     if seed is not None:
+        if seed < 0:
+            raise Mistake(f"--seed {seed}: seeds are numbers from 0 on")
         changes["seed"] = seed
     if duration:
         changes["duration_s"] = longer_than_nothing("--duration", seconds(duration))
@@ -302,10 +310,18 @@ def _run(plan: Any, changes: dict[str, Any], folder: Path | None, as_json: bool)
 
 
 def _measure(
-    fault: Fault, where: str, for_: str, seed: int, data_dir: Path | None, as_json: bool, group: str = ""
+    fault: Fault,
+    where: str,
+    for_: str,
+    no_write: bool,
+    seed: int,
+    data_dir: Path | None,
+    as_json: bool,
+    *,
+    group: str = "",
 ) -> None:
     from chaos.faults.kill import partition_of
-    from chaos.outcome import measure, probe_topic
+    from chaos.outcome import measure, probe_topic, watch
     from chaos.plan import seconds
 
     for_s = seconds(for_) if for_ else None
@@ -314,12 +330,14 @@ def _measure(
         topic, number = place or (probe_topic(patient), 0)
         patient.partition(topic, number)  # else the first write would create what was only misspelt
         patient.topics = [topic]
-        outcome = measure(patient, fault, topic, number, for_s=for_s, group=group)
+        outcome = (watch if no_write else measure)(patient, fault, topic, number, for_s=for_s, group=group)
     if as_json:
         document(outcome.plain())
         return
     say(outcome.done)
     print(outcome)
+    if place and outcome.acked:
+        say(f"{outcome.acked} records of the measurement stay in {topic}-{number}, with a header odradek-chaos: probe")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from cli.output import Mistake
 
 
 def simulate(
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Tell this one, a line for each event.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Tell this one, a line for each event.")] = None,
     seeds: Annotated[str, typer.Option("--seeds", metavar="A-B", help="Run all of these.")] = "",
     save: Annotated[bool, typer.Option("--save", help="Keep what failed in tests/transcripts.")] = False,
 ) -> int:
@@ -25,6 +25,8 @@ def simulate(
     make_importable()
     from chaos.simulate import main, seeds_of
 
+    if seed is not None and seed < 0:
+        raise Mistake(f"--seed {seed}: seeds are numbers from 0 on")
     if seed is not None and seeds:
         raise Mistake("--seed tells one, --seeds sums up many: choose one of them")
     try:

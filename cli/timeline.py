@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import DataDir, Json
+from cli.output import Mistake, say
 from cli.output import line as json_line
-from cli.output import say
 
 if TYPE_CHECKING:
     from chaos.timeline import Timeline
@@ -21,7 +21,7 @@ _LOOK_EVERY_S = 0.1
 def timeline(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay, and tell what happens next.")] = False,
     topic: Annotated[str | None, typer.Option("--topic", "-t", help="Only what happened to it, with causes.")] = None,
-    last: Annotated[int, typer.Option("--last", "-n", min=0, help="Only so many events, 0 for all.")] = 0,
+    last: Annotated[int, typer.Option("--last", "-n", help="Only so many events, 0 for all.")] = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -33,6 +33,8 @@ def timeline(
     from chaos.timeline import Follower
     from cli.place import data_dir_of
 
+    if last < 0:
+        raise Mistake(f"--last {last}: it is a number of events")
     follower = Follower(data_dir_of(data_dir))
     events = follower.fresh()
     if topic is not None:

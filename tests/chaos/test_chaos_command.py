@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from chaos.timeline import Timeline
-from odradek import Cluster, NewTopic, wait_until
+from model.ids import TopicPartition
+from odradek import Cluster, Consumer, NewTopic, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,30 @@ def test_the_same_as_json(cluster: Cluster) -> None:
     assert found["lost"] == 0 and found["acked"] > 0 and "broker 2" in found["done"]
     cluster.wait_until_all_run()
     cluster.wait_isr("orders")
+
+
+def log_end(cluster: Cluster) -> int:
+    orders = TopicPartition("orders", 0)
+    with Consumer({"bootstrap.servers": cluster.bootstrap}) as consumer:
+        return consumer.end_offsets([orders])[orders]
+
+
+def test_nothing_is_written_to_a_topic_if_it_shall_not_be(cluster: Cluster) -> None:
+    before = log_end(cluster)
+    said = odradek(cluster, "chaos", "kill", "leader", "orders/0", "--no-write")
+    assert re.search(r"^new leader \d, epoch \d+, [^\n]*incarnation \d+\n$", said), said
+    assert log_end(cluster) == before
+    cluster.wait_isr("orders")
+
+
+def test_the_measurements_records_can_be_told_apart(cluster: Cluster) -> None:
+    orders, before = TopicPartition("orders", 0), log_end(cluster)
+    odradek(cluster, "chaos", "inject", "noise", "--for", "100ms", "-t", "orders/0")
+    with Consumer({"bootstrap.servers": cluster.bootstrap}) as consumer:
+        consumer.assign([orders])
+        consumer.seek(orders, before)
+        found = wait_until(lambda: consumer.poll(200))
+    assert all(("odradek-chaos", b"probe") in list(record.headers) for record in found)
 
 
 def test_pauses_and_partitions_end_when_they_should(cluster: Cluster) -> None:
@@ -138,7 +163,9 @@ def test_the_timeline_tells_what_happened_to_a_topic(cluster: Cluster) -> None:
         ("chaos request produce --nth 0 --disconnect", "nth=0: must be 1 or more"),
         ("chaos request produce --broker 9 --disconnect", "there is no broker 9"),
         ("chaos replay nowhere", "nowhere holds no plan.json"),
-        ("timeline --last -3", "Invalid value"),
+        ("timeline --last -3", "it is a number of events"),
+        ("simulate --seed -3", "numbers from 0 on"),
+        ("chaos run nowhere.yml --seed -1", "numbers from 0 on"),
         ("simulate --seeds 5-1", "5-1 are no seeds"),
         ("simulate --seed 1 --seeds 1-3", "choose one of them"),
         ("chaos pause broker 9", "there is no broker 9"),
