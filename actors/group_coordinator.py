@@ -30,6 +30,7 @@ from machines.group_events import (
     TransactionEnded,
 )
 from model.errors import ErrorCode
+from protocol.events import NOTHING
 
 if TYPE_CHECKING:
     from actors.offsets_partition import OffsetsPartition
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 Mail = GroupCall | Ticket | Wake | Resume | ExpireOffsets | TopicsDeleted | TopicsChanged | TransactionEnded
 
 
+_SETTLING_MS = 60_000
 SURELY_IN_THE_LOG = (ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
 
 
@@ -53,6 +55,9 @@ class GroupCoordinator(Actor):
         self._resting: dict[str, GroupCall] = {}  # member -> its call that waits for news
         self._wake_ms = NEVER_MS
         self._generation = group.generation  # as last told
+        self._members = self._member_ids()  # of that generation
+        self._silent: set[str] = set()  # who was not heard since then
+        self._moved_here_ms = partition.ports.now_ms() if self._members else NEVER_MS
 
     def on_start(self) -> None:
         """Arm what the replay left."""
@@ -90,16 +95,25 @@ class GroupCoordinator(Actor):
     def _tell_rebalance(self) -> None:
         group = self.group
         self._generation = group.generation
-        members = len(group.consumer.members or group.classic.members)
+        before, self._members = self._members, self._member_ids()
+        silent, self._silent = self._silent, set()
+        # what happens just after the group came from another broker, happens because it came
+        since_ms = self.partition.ports.now_ms() - self._moved_here_ms
         self.system.events.tell(
             "rebalance",
             f"group {group.group_id}",
-            cause=self.partition.replica.cause,
+            cause=self.partition.replica.cause if 0 <= since_ms <= _SETTLING_MS else NOTHING,
             generation=group.generation,
-            members=members,
+            members=len(self._members),
+            joined=sorted(self._members - before),
+            left=sorted(before - self._members - silent),
+            silent=sorted((before - self._members) & silent),
             protocol=group.group_type,
             state=group.state,
         )
+
+    def _member_ids(self) -> set[str]:
+        return set(self.group.consumer.members or self.group.classic.members)
 
     def _refuse_all(self, error: ErrorCode) -> None:
         waiting = list(self._open)
@@ -156,7 +170,9 @@ class GroupCoordinator(Actor):
             head = self._held[0] if self._held else None
             if isinstance(head, Ticket) and now_ms >= head.deadline_ms:
                 self._append_failed(ErrorCode.REQUEST_TIMED_OUT)
+            before = self._member_ids()
             self._perform(self.group.step(TimerFired(ports.wall_ms(), ports.topics), now_ms))
+            self._silent |= before - self._member_ids()
         elif isinstance(message, ExpireOffsets | TopicsDeleted | TopicsChanged | TransactionEnded):
             self._perform(self.group.step(message, now_ms))
 

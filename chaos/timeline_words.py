@@ -48,6 +48,19 @@ def _fault(event: Event, d: Details) -> str:
     return f"{d.get('deed', 'inject')} {d['fault']} on {event.subject} {how}".rstrip()
 
 
+def _rebalance(event: Event, d: Details) -> str:
+    moves = [f"{_few(d[name])} {what}" for name, what in _MOVES if d.get(name)]
+    why = ", ".join(moves) or "its subscriptions or their partitions changed"
+    return f"{event.subject} begins generation {d['generation']} with {d['members']} members: {why}"
+
+
+_MOVES = (("joined", "joined"), ("left", "left"), ("silent", "was not heard any more"))
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
 _SENTENCES: dict[str, Callable[[Event, Details], str]] = {
     "signal": lambda e, d: f"{d['signal']} to {e.subject} (pid {d['pid']})",
     "fault": _fault,
@@ -70,6 +83,6 @@ _SENTENCES: dict[str, Callable[[Event, Details], str]] = {
     "tail-cut": lambda e, d: f"broker {e.broker} cuts {d['bytes']} torn or damaged bytes off {e.subject}",
     "replica-offline": lambda e, d: f"{e.subject} goes offline on broker {e.broker}: {d['reason']}",
     "actor-crashed": lambda e, d: f"actor {e.subject} of broker {e.broker} crashed: {d['error']}",
-    "rebalance": lambda e, d: f"{e.subject} begins generation {d['generation']} with {d['members']} members",
+    "rebalance": _rebalance,
     "producer-fenced": lambda e, d: f"{e.subject}: producer {d['producer_id']} epoch {d['epoch']} is fenced",
 }

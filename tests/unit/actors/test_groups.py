@@ -235,6 +235,51 @@ async def test_a_config_of_the_group_counts_from_the_next_heartbeat_on():
     assert (await stage.ask(join, 1)).heartbeat_interval_ms == 300
 
 
+class Told:
+    """Events, as the timeline gets them."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def tell(self, kind: str, subject: str, *, cause: int = 0, own_id: int = 0, **details: Any) -> int:
+        self.rows.append({"kind": kind, "cause": cause, **details})
+        return 1
+
+
+def heartbeat(member_id: str, epoch: int = 0) -> ConsumerGroupHeartbeatRequest:
+    return ConsumerGroupHeartbeatRequest(
+        group_id="g", member_id=member_id, member_epoch=epoch, rebalance_timeout_ms=1, subscribed_topic_names=["t"],
+        topic_partitions=[],
+    )  # fmt: skip
+
+
+@on_a_loop
+async def test_a_rebalance_is_told_with_who_came_who_left_and_who_was_not_heard():
+    stage = FakePartition(consumer_session_timeout_ms=50)
+    stage.system.events = told = Told()  # type: ignore[assignment]
+    for member_id, epoch in (("m1", 0), ("m2", 0), ("m1", -1)):
+        await stage.ask(heartbeat(member_id, epoch), 1)
+    for _ in range(500):
+        if len(told.rows) > 3:
+            break
+        await asyncio.sleep(0.01)
+    moves = [(row["joined"], row["left"], row["silent"]) for row in told.rows]
+    assert moves == [(["m1"], [], []), (["m2"], [], []), ([], ["m1"], []), ([], [], ["m2"])]
+    assert {row["cause"] for row in told.rows} == {0}, "the group did not come from elsewhere"
+
+
+@on_a_loop
+async def test_a_rebalance_just_after_a_group_came_follows_from_its_coming():
+    stage = FakePartition()
+    await stage.ask(heartbeat("m1"), 1)
+    stage.stop()
+    stage.start()
+    stage.replica.cause = 77
+    stage.system.events = told = Told()  # type: ignore[assignment]
+    await stage.ask(heartbeat("m2"), 1)
+    assert [(row["joined"], row["cause"]) for row in told.rows] == [(["m2"], 77)]
+
+
 def commit_in_transaction(offset: int) -> TxnOffsetCommitRequest:
     row = TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=offset, committed_metadata="")
     topics = [TxnOffsetCommitRequestTopic(name="t", partitions=[row])]

@@ -158,6 +158,15 @@ def test_kinds_of_another_version_are_told_by_name() -> None:
     assert plain(an_event(1.0, "1", "new-kind", "s"))["text"] == "s: new-kind"
 
 
+def test_a_rebalance_says_why() -> None:
+    def said(**moves: list[str]) -> str:
+        return words(an_event(1.0, "a", "rebalance", "group g", generation=3, members=2, **moves))
+
+    assert said(joined=["m1"], left=[], silent=["m0"]).endswith("2 members: m1 joined, m0 was not heard any more")
+    assert said(left=["a", "b", "c"]).endswith("a, b and 1 more left")
+    assert said().endswith("its subscriptions or their partitions changed")
+
+
 def test_silence_forgets() -> None:
     assert SILENCE.tell("a", "b", cause=birth(1, 1), more=1) == NOTHING
     SILENCE.close()
