@@ -166,11 +166,11 @@ def line(event: Event, depth: int = 0) -> str:
 
 def lines(timeline: Timeline, events: Sequence[Event], *, is_folded: bool = True) -> list[str]:
     """Each below its cause. Folded, what befalls many partitions of an internal topic at once is told of the first."""
-    alike = Counter(_fold(event) for event in events) if is_folded else Counter[tuple[object, ...]]()
+    alike = Counter(_fold(timeline, event) for event in events) if is_folded else Counter[tuple[object, ...]]()
     told: set[tuple[object, ...]] = set()
     found = []
     for event in events:
-        fold = _fold(event)
+        fold = _fold(timeline, event)
         more = alike[fold] - 1
         if more > 0 and fold:
             if fold in told:
@@ -181,12 +181,16 @@ def lines(timeline: Timeline, events: Sequence[Event], *, is_folded: bool = True
     return found
 
 
-def _fold(event: Event) -> tuple[object, ...]:
+def _fold(timeline: Timeline, event: Event) -> tuple[object, ...]:
     """Equal for the partitions of an internal topic to which the same happens for one cause; () for all else."""
     topic, dash, _ = event.subject.rpartition("-")
     if not dash or not topic.startswith("__"):
         return ()
-    return event.kind, topic, event.cause, event.broker, event.details.get("reason")
+    cause = event.cause
+    if event.kind == "leading" and cause in timeline.by_id:  # each has an election of its own; what led to those counts
+        cause = timeline.by_id[cause].cause
+    # without a cause, what happens in one second counts as one thing
+    return event.kind, topic, cause or int(event.at), event.broker, event.details.get("reason")
 
 
 def plain(event: Event) -> dict[str, Any]:

@@ -80,7 +80,9 @@ def test_what_befalls_many_partitions_of_an_internal_topic_is_told_once() -> Non
         an_event(1.0, "kill", "signal", "broker 2", signal="SIGKILL", pid=1),
         *(an_event(1.1, f"a{n}", "leader-elected", f"__consumer_offsets-{n}", cause="kill", **moved) for n in range(3)),
         *(an_event(1.2, f"b{n}", "leader-elected", f"orders-{n}", cause="kill", **moved) for n in range(2)),
-        an_event(1.3, "c", "leader-elected", "__consumer_offsets-9", **moved),
+        *(an_event(1.3, f"l{n}", "leading", f"__consumer_offsets-{n}", cause=f"a{n}", epoch=1, log_end_offset=n)
+          for n in range(3)),
+        an_event(1.4, "c", "leader-elected", "__consumer_offsets-9", **moved),
     ]
     timeline = Timeline(events)
     told = [line.split("  ", 1)[1] for line in lines(timeline, timeline.events)]
@@ -89,6 +91,7 @@ def test_what_befalls_many_partitions_of_an_internal_topic_is_told_once() -> Non
         "  leader of __consumer_offsets-0 is 1, epoch 1 (was 2): broker 2 died, and 2 partitions more",
         "  leader of orders-0 is 1, epoch 1 (was 2): broker 2 died",
         "  leader of orders-1 is 1, epoch 1 (was 2): broker 2 died",
+        "    broker 1 leads __consumer_offsets-0 from 0, epoch 1, and 2 partitions more",
         "leader of __consumer_offsets-9 is 1, epoch 1 (was 2): broker 2 died",
     ]
     assert len(lines(timeline, timeline.events, is_folded=False)) == len(events)
