@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streams_brokers import brokers, cluster
 
 from odradek import Cluster
 from streams.sql import SqlEngine, SqlError
+
+__all__ = ["brokers", "cluster"]
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 
@@ -57,23 +60,22 @@ def rows_of(engine: SqlEngine, statement: str) -> list[tuple[Any, ...]]:
     return engine.execute(statement)[-1].rows
 
 
-def test_a_query_survives_the_kill_of_the_leader_it_reads_from(topic: str, service: str) -> None:
-    with Cluster(brokers=3, configs={"default.replication.factor": "3"}) as own:
-        with SqlEngine(str(own.bootstrap), service=service) as engine:
-            engine.execute("SET 'processing.guarantee' = 'exactly_once_v2'")
-            engine.execute(words_and_counts(topic))
-            engine.execute("INSERT INTO lines VALUES ('a a b'), ('c b a'), ('a d c')")
-            expected = {"a": 4, "b": 2, "c": 2, "d": 1}
-            until(lambda: dict(rows_of(engine, "SELECT word, n FROM counts")) == expected, "all is counted")
-            own.kill_leader(topic, 0)
-            own.kill_leader(f"{topic}-counts", 1)
-            for _ in range(20):
-                engine.execute("INSERT INTO lines VALUES ('a e')")
-            expected |= {"a": 24, "e": 20}
-            until(lambda: dict(rows_of(engine, "SELECT word, n FROM counts")) == expected, "what came after, too")
-            assert rows_of(engine, "SELECT n FROM counts WHERE word = 'e'") == [(20,)]
-            states = [row[1] for row in rows_of(engine, "SHOW QUERIES")]
-            assert states == ["running", "running"]
+def test_a_query_survives_the_kill_of_the_leader_it_reads_from(brokers: Cluster, topic: str, service: str) -> None:
+    with SqlEngine(str(brokers.bootstrap), service=service) as engine:
+        engine.execute("SET 'processing.guarantee' = 'exactly_once_v2'")
+        engine.execute(words_and_counts(topic))
+        engine.execute("INSERT INTO lines VALUES ('a a b'), ('c b a'), ('a d c')")
+        expected = {"a": 4, "b": 2, "c": 2, "d": 1}
+        until(lambda: dict(rows_of(engine, "SELECT word, n FROM counts")) == expected, "all is counted")
+        brokers.kill_leader(topic, 0)
+        brokers.kill_leader(f"{topic}-counts", 1)
+        for _ in range(20):
+            engine.execute("INSERT INTO lines VALUES ('a e')")
+        expected |= {"a": 24, "e": 20}
+        until(lambda: dict(rows_of(engine, "SELECT word, n FROM counts")) == expected, "what came after, too")
+        assert rows_of(engine, "SELECT n FROM counts WHERE word = 'e'") == [(20,)]
+        states = [row[1] for row in rows_of(engine, "SHOW QUERIES")]
+        assert states == ["running", "running"]
 
 
 def test_the_next_engine_takes_streams_tables_and_queries_up_again(cluster: Any, topic: str, service: str) -> None:

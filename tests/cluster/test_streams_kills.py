@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streams_app import QUICK, AppProcess, create, read_counts, say, until
-from streams_brokers import GIVEN, cluster
+from streams_brokers import brokers, cluster
 
 from odradek import Cluster
 
-__all__ = ["cluster"]
+__all__ = ["brokers", "cluster"]
 
 pytest.importorskip("rocksdict")
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
@@ -22,15 +21,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 PARTITIONS = 3
 LECTURE = ["A", "A", "B", "C", "B", "A", "A", "D", "C"]
 LINES = ["to be or not to be", "that is the question", "whether tis nobler in the mind to suffer"]
-
-
-@pytest.fixture
-def brokers() -> Iterator[Cluster]:
-    """Of our own, to be killed."""
-    if GIVEN:
-        pytest.skip("brokers given by address are not killed")
-    with Cluster(brokers=3, configs={"default.replication.factor": "3"}) as running:
-        yield running
 
 
 def settings(bootstrap: str, topic: str, folder: Path | None, **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The live tests of streams once more, against a real Apache Kafka 4.3: an app must not depend on our broker."""
+"""The live tests of streams and SQL once more, against a real Apache Kafka 4.3: an app must not depend on our broker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from kafka_peer import KafkaPeer
 
 LIMIT_S = 420
 ROOT = Path(__file__).resolve().parents[2]
-SAME_TESTS = [ROOT / "tests" / "cluster" / f"test_streams_{name}.py" for name in ("live", "kills", "questions")]
+NAMES = ("streams_live", "streams_kills", "streams_questions", "sql_live")
+SAME_TESTS = [ROOT / "tests" / "cluster" / f"test_{name}.py" for name in NAMES]
 CONFIGS = {"transaction.state.log.num.partitions": "4", "offsets.topic.num.partitions": "4"}
 
 pytestmark = [pytest.mark.java, pytest.mark.slow, pytest.mark.timeout(LIMIT_S + 120)]

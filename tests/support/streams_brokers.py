@@ -30,3 +30,12 @@ def cluster() -> Iterator[Cluster | GivenBrokers]:
         return
     with Cluster(brokers=3, configs={"default.replication.factor": "3", "num.partitions": "3"}) as running:
         yield running
+
+
+@pytest.fixture
+def brokers() -> Iterator[Cluster]:
+    """Of a test's own, to be killed."""
+    if GIVEN:
+        pytest.skip("brokers given by address are not killed")
+    with Cluster(brokers=3, configs={"default.replication.factor": "3"}) as running:
+        yield running
