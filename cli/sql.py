@@ -58,7 +58,7 @@ def sql(
     view = View(as_json=as_json, is_live=sys.stdout.isatty() and not as_json)
     with SqlEngine(address, service=service, takes_up=is_prompt or serve, **config) as engine:
         try:
-            engine.check(text)
+            engine.check(engine.expanded(text))
             if is_prompt:
                 from cli.sql_prompt import Prompt
 
@@ -77,6 +77,7 @@ def run(engine: SqlEngine, text: str, view: Any) -> None:
     """Statement by statement, so that answers come while later ones still run. Raises SqlError."""
     from streams.sql import SqlError
 
+    text = engine.expanded(text)
     for statement in engine.check(text):
         try:
             result = engine.run(statement)

@@ -88,18 +88,23 @@ def _extreme(name: str, sign: str) -> Plan:
 
 
 def _by_offset(is_latest: bool) -> Plan:
+    """(column, [how many], [whether NULLs are skipped])."""
+
     def plan(given: Sequence[SqlType], literals: Sequence[Any]) -> Aggregate | str:
         uses = (("arrival", _arrivals.__next__), ("ordered", _ordered))
-        if len(given) == 1:
-            keeps = "" if is_latest else "{s0} is not None or "
-            value = Slot(given[0], "None", f"{{s}} if {keeps}{{a}} is None else {{a}}", _pick("0", is_latest))
-            arrival = Slot(BIGINT, "0", f"{{s}} if {keeps}{{a}} is None else arrival()", _pick("1", is_latest))
+        more = list(literals[1:])
+        skips_null = more.pop() if more and isinstance(more[-1], bool) else True
+        skip = "{a} is None" if skips_null else "False"
+        if not more and len(given) <= 2:
+            keeps = skip if is_latest else f"{{s1}} or {skip}"
+            value = Slot(given[0], "None", f"{{s}} if {keeps} else {{a}}", _pick("0", is_latest))
+            arrival = Slot(BIGINT, "0", f"{{s}} if {keeps} else arrival()", _pick("1", is_latest))
             return Aggregate(given[0], (value, arrival), uses=uses)
-        if not isinstance(literals[1], int) or isinstance(literals[1], bool) or literals[1] < 1:
-            return "its second argument is how many, a number from 1"
+        if len(more) != 1 or not isinstance(more[0], int) or isinstance(more[0], bool) or more[0] < 1:
+            return "after the column comes how many, a number from 1, and whether NULLs are skipped"
         entry = struct_of({"V": given[0], "N": BIGINT})
-        cut = f"[-{literals[1]}:]" if is_latest else f"[:{literals[1]}]"
-        add = "{s} if {a} is None else ({s} + [{{'V': {a}, 'N': arrival()}}])" + cut
+        cut = f"[-{more[0]}:]" if is_latest else f"[:{more[0]}]"
+        add = f"{{s}} if {skip} else ({{s}} + [{{{{'V': {{a}}, 'N': arrival()}}}}])" + cut
         slot = Slot(array_of(entry), "[]", add, "ordered({s} + {o})" + cut)
         return Aggregate(array_of(given[0]), (slot,), "[each['V'] for each in {s0}]", uses)
 
@@ -108,7 +113,7 @@ def _by_offset(is_latest: bool) -> Plan:
 
 def _pick(slot: str, is_latest: bool) -> str:
     """Of two sessions, the slot of the one whose value came last, or first."""
-    prefers_other = "{o1} > {s1}" if is_latest else "{s0} is None or ({o0} is not None and {o1} < {s1})"
+    prefers_other = "{o1} > {s1}" if is_latest else "not {s1} or 0 < {o1} < {s1}"
     return f"{{o{slot}}} if {prefers_other} else {{s{slot}}}"
 
 
@@ -168,6 +173,25 @@ def _sample_deviation(count: int, total: float, squares: float) -> float | None:
     if count < 2:
         return None if count == 0 else 0.0
     return math.sqrt(max(0.0, (squares - total * total / count) / (count - 1)))
+
+
+def _correlation(given: Sequence[SqlType], _literals: Sequence[Any]) -> Aggregate | str:
+    wrong = next((type_ for type_ in given if not type_.is_number), None)
+    if wrong is not None:
+        return f"CORRELATION needs numbers, this is {wrong}"
+    added = ("1", "float({a})", "float({b})", "float({a}) ** 2", "float({b}) ** 2", "float({a}) * float({b})")
+    none = "{a} is None or {b} is None"
+    slots = (
+        Slot(DOUBLE, "0.0", f"{{s}} if {none} else {{s}} + {x}", "{s} + {o}", f"{{s}} if {none} else {{s}} - {x}")
+        for x in added
+    )
+    sums = "correlation({s0}, {s1}, {s2}, {s3}, {s4}, {s5})"
+    return Aggregate(DOUBLE, tuple(slots), sums, (("correlation", _pearson),))
+
+
+def _pearson(n: float, x: float, y: float, xx: float, yy: float, xy: float) -> float:
+    spread = (n * xx - x * x) * (n * yy - y * y)
+    return (n * xy - x * y) / math.sqrt(spread) if n and spread > 0 else math.nan
 
 
 def _without(items: list[Any], item: Any) -> list[Any]:
@@ -261,14 +285,16 @@ _BUILT_IN = (
     AggregateFunction("AVG", _avg, 1, 1, "the mean"),
     AggregateFunction("MIN", _extreme("MIN", "<="), 1, 1, "the smallest"),
     AggregateFunction("MAX", _extreme("MAX", ">="), 1, 1, "the largest"),
-    AggregateFunction("LATEST_BY_OFFSET", _by_offset(True), 1, 2, "the last value, or the last so many"),
-    AggregateFunction("EARLIEST_BY_OFFSET", _by_offset(False), 1, 2, "the first value, or the first so many"),
+    AggregateFunction("LATEST_BY_OFFSET", _by_offset(True), 1, 3, "the last value, or the last so many"),
+    AggregateFunction("EARLIEST_BY_OFFSET", _by_offset(False), 1, 3, "the first value, or the first so many"),
     AggregateFunction("COLLECT_LIST", _collect_list, 1, 1, "all values, in order"),
     AggregateFunction("COLLECT_SET", _collect_set, 1, 1, "each value once"),
     AggregateFunction("TOPK", _top(False), 2, 2, "the largest so many"),
     AggregateFunction("TOPKDISTINCT", _top(True), 2, 2, "the largest so many, each once"),
     AggregateFunction("HISTOGRAM", _histogram, 1, 1, "how often each string came"),
-    AggregateFunction("STDDEV_SAMPLE", _deviation, 1, 1, "the standard deviation of a sample"),
+    AggregateFunction("STDDEV_SAMP", _deviation, 1, 1, "the standard deviation of a sample"),
+    AggregateFunction("STDDEV_SAMPLE", _deviation, 1, 1, "the same, by its older name"),
+    AggregateFunction("CORRELATION", _correlation, 2, 2, "how two columns go together, from -1 to 1"),
 )
 
 

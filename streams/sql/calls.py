@@ -9,7 +9,8 @@ from streams.sql.code import Code
 from streams.sql.errors import SqlError, near
 from streams.sql.functions.registry import Function
 from streams.sql.functions.signatures import bind, resolved
-from streams.sql.syntax import Call, Expr, Lambda, Name
+from streams.sql.functions.times import UNITS
+from streams.sql.syntax import Call, Expr, Lambda, Literal
 from streams.sql.types import SqlType
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ class Calls:
                 continue
             pattern = overloads[0].signature.parameter(index)
             if pattern is not None and pattern.pattern.kind == "UNIT":
-                if not isinstance(argument, Name):
-                    raise SqlError("a unit such as DAYS or SECONDS is needed here", argument.at)
-                codes.append(Code(repr(argument.name), SqlType("UNIT"), False))
+                if not isinstance(argument, Literal) or argument.value not in UNITS:
+                    hint = near(str(argument.value), UNITS) if isinstance(argument, Literal) else ""
+                    raise SqlError("a unit such as DAYS or SECONDS is needed here", argument.at, hint)
+                codes.append(Code(repr(argument.value), SqlType("UNIT"), False))
                 continue
             codes.append(self._compiler.code(argument))
             if pattern is not None:

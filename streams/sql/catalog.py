@@ -12,7 +12,7 @@ from streams.sql.code import PSEUDO
 from streams.sql.columns import Column
 from streams.sql.errors import NOWHERE, Span, SqlError, near
 from streams.sql.formats import FORMATS, Format, key_serde, value_serde
-from streams.sql.statements import ColumnDef, Option
+from streams.sql.statements import Alter, ColumnDef, Option
 from streams.sql.time_patterns import parse_iso, parser
 from streams.windowed_keys import MAX_TIME, SessionWindowedSerde, TimeWindowedSerde
 
@@ -232,6 +232,25 @@ def check_formats(source: Source, at: Span, options: Options) -> None:
             where = options.at(f"{which}_FORMAT")
             where = options.at("FORMAT") if where == NOWHERE else where
             raise SqlError(f"{which.lower()}: {error}", at if where == NOWHERE else where) from None
+
+
+def with_more_columns(source: Source, statement: Alter) -> Source:
+    """What ALTER makes of it. Raises SqlError."""
+    if source.is_table != statement.is_table:
+        right = f"ALTER {source.kind} {source.name}"
+        raise SqlError(f"{source.name} is a {source.kind.lower()}", statement.at, right)
+    if source.query_id is not None:
+        hint = f"CREATE OR REPLACE {source.kind} {source.name} AS …"
+        raise SqlError(f"{source.name} has the columns that its query selects", statement.at, hint)
+    known = {column.name for column in source.columns}
+    for column in statement.columns:
+        if column.name in known:
+            raise SqlError(f"column {column.name} is there already", column.at)
+        known.add(column.name)
+    more = tuple(Column(each.name, each.type) for each in statement.columns)
+    changed = replace(source, value=source.value + more, text=f"{source.text};\n{statement.text}")
+    check_formats(changed, statement.columns[0].at, Options(()))
+    return changed
 
 
 class Catalog:

@@ -15,6 +15,7 @@ from streams.live.app import Streams
 from streams.live.queryable import QueryableKeyValueStore, QueryableSessionStore, QueryableWindowStore
 from streams.sql.backend import Query, StoredRow, TopicRecord
 from streams.sql.journal import Journal
+from streams.sql.properties import app_settings
 from streams.sql.topic_reader import read_topics
 from streams.sql.transient import QUERY_SETTINGS
 from streams.windowed_keys import Windowed
@@ -88,6 +89,7 @@ class ClusterBackend:
             "commit_interval_ms": 100 if is_exact else 500,
             "consumer": {**self._client, "auto.offset.reset": query.properties.get("auto.offset.reset", "earliest")},
             "producer": self._client,
+            **app_settings(query.properties),
             **QUERY_SETTINGS,
         }
         app = Streams(query.topology, settings)

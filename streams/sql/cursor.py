@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from streams.sql.errors import Span, SqlError, near
 from streams.sql.scalar_parser import parse_scalar
 from streams.sql.syntax import Expr
 from streams.sql.tokens import Token
+from streams.sql.types import SqlType
 
 UNITS_MS = {
     "MILLISECOND": 1, "SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000, "WEEK": 604_800_000,
@@ -14,14 +17,17 @@ UNITS_MS = {
 _ENDS = (
     "FROM", "WHERE", "GROUP", "HAVING", "PARTITION", "WINDOW", "EMIT", "LIMIT", "AS", "JOIN", "INNER", "WITHIN",
 )  # fmt: skip
+_INFIX = ("AND", "OR", "IS", "LIKE", "BETWEEN", "IN", "NOT", "ESCAPE")
+_GOES_ON = (*_INFIX, "CASE", "WHEN", "THEN", "ELSE", "DISTINCT")
 _OPENING, _CLOSING = ("(", "[", "{"), (")", "]", "}")
 
 
 class Cursor:
-    """Moves through `tokens` of `text`."""
+    """Moves through `tokens` of `text`. `types` are those that CREATE TYPE has named."""
 
-    def __init__(self, text: str, tokens: list[Token]) -> None:
+    def __init__(self, text: str, tokens: list[Token], types: Mapping[str, SqlType] | None = None) -> None:
         self.text = text
+        self.types = {} if types is None else types
         self._tokens = tokens
         self._index = 0
 
@@ -110,10 +116,13 @@ class Cursor:
 
     # -- expressions
 
-    def expression(self, what: str, *more_ends: str) -> Expr:
-        """Everything up to the next comma, closing bracket or word that can't be part of an expression."""
+    def expression(self, what: str, *more_ends: str, before_name: bool = False) -> Expr:
+        """Everything up to the next comma, closing bracket or word that can't be part of an expression.
+
+        `before_name`: a name may follow, with nothing between.
+        """
         first = self.now
-        depth = 0
+        depth = cases = 0
         opened: list[Token] = []
         while self.now.kind != "end":
             token = self.now
@@ -125,14 +134,30 @@ class Cursor:
                     break
                 depth -= 1
                 opened.pop()
-            elif token.is_symbol(";") or (depth == 0 and (token.is_symbol(",") or self._ends(token, more_ends))):
+            elif token.is_symbol(";"):
                 break
+            elif depth == 0:
+                if token.is_symbol(",") or self._ends(token, more_ends):
+                    break
+                if before_name and not cases and token.at != first.at and self._is_name_behind(token):
+                    break
+            cases += token.is_word("CASE") - (token.is_word("END") and cases > 0)
             self.take()
         if self.now.at == first.at:
             raise self.unexpected(what)
         if opened:
             raise SqlError(f"this {opened[-1].value} is never closed", opened[-1].at)
-        return parse_scalar(self.text[first.at.start : self.last.at.end], first.at.start)
+        return parse_scalar(self.text[first.at.start : self.last.at.end], first.at.start, self.types)
+
+    def _is_name_behind(self, token: Token) -> bool:
+        """Whether what was taken so far stands by itself, and `token` names it."""
+        is_name = token.kind == "quoted" or (token.kind == "word" and not token.is_word(*_INFIX))
+        if is_name and not self.ahead().is_symbol("("):
+            last = self.last
+            if last.kind == "word":
+                return not last.is_word(*_GOES_ON)
+            return last.kind in ("quoted", "string", "number") or last.is_symbol(")", "]")
+        return False
 
     def _ends(self, token: Token, more_ends: tuple[str, ...]) -> bool:
         if token.is_word(*more_ends):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from streams.dsl.builder import StreamsBuilder
 from streams.errors import StreamsError, TopologyError
 from streams.sql.backend import Failures, Query
-from streams.sql.catalog import Options, Source, check_formats, source_of
+from streams.sql.catalog import Options, Source, check_formats, source_of, with_more_columns
 from streams.sql.errors import SqlError, listed, near
 from streams.sql.formats import Format
 from streams.sql.journal import Entry, still_valid
@@ -19,13 +19,24 @@ from streams.sql.planned import Planned, Toolbox
 from streams.sql.planner import QueryPlanner
 from streams.sql.results import Result
 from streams.sql.sinks import renamed, with_sink
-from streams.sql.statements import CreateAs, CreateSource, Drop, InsertSelect, Select, Statement, Terminate
+from streams.sql.statements import (
+    Alter,
+    CreateAs,
+    CreateSource,
+    CreateType,
+    Drop,
+    DropType,
+    InsertSelect,
+    Select,
+    Statement,
+    Terminate,
+)
 
 if TYPE_CHECKING:
     from streams.sql.engine import SqlEngine
 
 log = logging.getLogger(__name__)
-DEFINITIONS = (CreateSource, CreateAs, InsertSelect, Drop, Terminate)
+DEFINITIONS = (CreateSource, CreateAs, CreateType, DropType, Alter, InsertSelect, Drop, Terminate)
 
 
 class Definitions:
@@ -50,7 +61,8 @@ class Definitions:
         journal = getattr(self._engine.backend, "journal", None)
         if journal is None:
             return
-        entries = [(entry, parse(entry.text)[0]) for entry in journal.news()]
+        types = dict(self._engine.types)
+        entries = [(entry, parse(entry.text, types)[0]) for entry in journal.news()]
         if not self._has_caught_up:
             self._has_caught_up = True
             if entries:
@@ -88,6 +100,16 @@ class Definitions:
                 message = self._insert(statement, properties, is_ours)
             case Drop():
                 message = self._drop(statement, is_ours=is_ours)
+            case CreateType():
+                self._engine.types[statement.name] = statement.type
+                self._number += 1
+                message = f"TYPE {statement.name} is {statement.type}"
+            case DropType():
+                was_there = self._engine.types.pop(statement.name, None) is not None
+                self._number += was_there
+                message = f"TYPE {statement.name} dropped" if was_there else f"there is no type {statement.name}"
+            case Alter():
+                message = self._alter(statement)
             case Terminate():
                 message = self._terminate(statement)
             case _:
@@ -104,6 +126,12 @@ class Definitions:
         self._catalog.put(self._with_topic(source, options))
         self._number += 1
         return f"{source.kind} {source.name} created"
+
+    def _alter(self, statement: Alter) -> str:
+        source = with_more_columns(self._catalog.get(statement.name, statement.at), statement)
+        self._catalog.put(source)
+        self._number += 1
+        return f"{source.kind} {source.name} has {listed(each.name for each in statement.columns)} now"
 
     def _known(self, statement: CreateSource | CreateAs) -> str | None:
         known = self._catalog.find(statement.name)

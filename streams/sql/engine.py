@@ -20,14 +20,17 @@ from streams.sql.aggregates import Aggregates
 from streams.sql.backend import Backend
 from streams.sql.catalog import Catalog
 from streams.sql.definitions import DEFINITIONS, Definitions
-from streams.sql.errors import SqlError, near
+from streams.sql.errors import SqlError
 from streams.sql.functions import BUILT_IN, Registry, function_of, marked_functions
 from streams.sql.functions.signatures import parse_signature
 from streams.sql.listings import Listings
 from streams.sql.parser import parse
+from streams.sql.properties import change, defaults
 from streams.sql.questions import Questions
 from streams.sql.results import Result
+from streams.sql.scripts import expanded
 from streams.sql.statements import (
+    Define,
     Describe,
     Explain,
     InsertValues,
@@ -37,12 +40,7 @@ from streams.sql.statements import (
     Show,
     Statement,
 )
-
-PROPERTIES = {
-    "auto.offset.reset": ("earliest", "earliest", "latest"),
-    "processing.guarantee": ("at_least_once", "at_least_once", "exactly_once_v2"),
-}
-"""Default first, then what is allowed."""
+from streams.sql.types import SqlType
 
 
 class SqlEngine:
@@ -68,7 +66,11 @@ class SqlEngine:
         self.catalog = Catalog()
         self.functions = Registry(BUILT_IN)
         self.aggregates = Aggregates()
-        self.properties = {name: allowed[0] for name, allowed in PROPERTIES.items()}
+        self.properties = defaults()
+        self.types: dict[str, SqlType] = {}
+        """Of CREATE TYPE."""
+        self.variables: dict[str, str] = {}
+        """Of DEFINE, in upper case."""
         self._definitions = Definitions(self)
         self._questions = Questions(self)
         self._listings = Listings(self)
@@ -86,15 +88,24 @@ class SqlEngine:
         Raises SqlError, pointing into `text`, at the first that is wrong; those before it have been carried out.
         """
         self._learn_marked()
+        text = self.expanded(text)
         try:
-            return [self.run(statement) for statement in parse(text)]
+            return [self.run(statement) for statement in self._parsed(text)]
         except SqlError as error:
             raise error.in_text(text) from None
 
+    def expanded(self, text: str) -> str:
+        """`text` with the values of `${variables}`, and with the files of RUN SCRIPT. Errors point into that."""
+        return expanded(text, dict(self.variables))
+
+    def _parsed(self, text: str) -> list[Statement]:
+        self._definitions.catch_up()  # with the types of others
+        return parse(text, dict(self.types))
+
     def check(self, text: str) -> list[Statement]:
-        """The statements of `text`, parsed. Raises SqlError."""
+        """The statements of an expanded `text`, parsed. Raises SqlError."""
         try:
-            return parse(text)
+            return self._parsed(text)
         except SqlError as error:
             raise error.in_text(text) from None
 
@@ -111,7 +122,9 @@ class SqlEngine:
             case Print():
                 return self._questions.print(statement)
             case SetProperty():
-                return self._set(statement)
+                return Result(statement.text, change(self.properties, statement))
+            case Define():
+                return self._define(statement)
             case Show():
                 return self._listings.show(statement)
             case Describe():
@@ -120,17 +133,13 @@ class SqlEngine:
                 return self._listings.explain(statement)
         raise SqlError("this statement can't be run", statement.at)
 
-    def _set(self, statement: SetProperty) -> Result:
-        name = statement.name.lower()
-        if name not in PROPERTIES:
-            hint = near(name, PROPERTIES) or f"there are {', '.join(PROPERTIES)}"
-            raise SqlError(f"no property {name}", statement.at, hint)
-        default, *allowed = PROPERTIES[name]
-        value = default if statement.value is None else statement.value.lower()
-        if value not in allowed:
-            raise SqlError(f"{name} is {' or '.join(allowed)}", statement.at, near(value, allowed))
-        self.properties[name] = value
-        return Result(statement.text, f"{name} is {value}")
+    def _define(self, statement: Define) -> Result:
+        name = statement.name.upper()
+        if statement.value is None:
+            self.variables.pop(name, None)
+            return Result(statement.text, f"{name} has no value")
+        self.variables[name] = statement.value
+        return Result(statement.text, f"{name} is {statement.value}")
 
     # -- functions in Python
 

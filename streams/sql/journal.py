@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from model.ids import TopicPartition
-from streams.sql.statements import CreateAs, Drop, InsertSelect, Statement, Terminate
+from streams.sql.statements import CreateAs, CreateType, Drop, DropType, InsertSelect, Statement, Terminate
 
 if TYPE_CHECKING:
     from clients.consumer import Consumer
@@ -84,17 +84,24 @@ def still_valid(entries: Entries) -> tuple[Entries, set[int]]:
     for entry, statement in entries:
         match statement:
             case Drop(name):
-                kept = [each for each in kept if getattr(each[1], "name", None) != name]
+                kept = [each for each in kept if not _makes(each[1], name)]
+            case DropType(name):  # what was made of it has its columns' types already
+                kept = [each for each in kept if not (isinstance(each[1], CreateType) and each[1].name == name)]
             case Terminate(query_id):
                 for other, made in kept:
                     if query_id is None or _query_id(other, made) == query_id.upper():
                         stopped.add(other.number)
             case _:
                 if getattr(statement, "or_replace", False):
-                    kept = [each for each in kept if getattr(each[1], "name", None) != getattr(statement, "name", None)]
+                    kept = [each for each in kept if not _makes(each[1], getattr(statement, "name", ""))]
                 kept.append((entry, statement))
     kept = [each for each in kept if not (isinstance(each[1], InsertSelect) and each[0].number in stopped)]
     return kept, stopped
+
+
+def _makes(statement: Statement, name: str) -> bool:
+    """Whether it has to do with a stream or table of that name."""
+    return getattr(statement, "name", None) == name and not isinstance(statement, CreateType)
 
 
 def _query_id(entry: Entry, statement: Statement) -> str:

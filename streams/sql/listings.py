@@ -27,20 +27,18 @@ class Listings:
         match statement.what:
             case "STREAMS" | "TABLES":
                 is_table = statement.what == "TABLES"
-                names = ("Name", "Topic", "Key format", "Value format", *(["Windowed"] if is_table else []))
-                rows = []
-                for s in engine.catalog:
-                    if s.is_table == is_table:
-                        formats = s.name, s.topic, s.key_format.name, s.value_format.name
-                        rows.append((*formats, s.window is not None) if is_table else formats)
-                return listing(text, statement.what.capitalize(), names, rows)
+                return self._sources(statement, is_table=is_table)
             case "TOPICS":
                 topics = sorted(engine.backend.topics().items())
                 return listing(text, "Topics", ("Topic", "Partitions"), topics)
             case "QUERIES":
-                return listing(
-                    text, "Queries", ("Query", "State", "Fills", "Failed values", "Statement"), self._queries()
-                )
+                more = ("Reads", "Last failure") if statement.is_extended else ()
+                names = ("Query", "State", "Fills", "Failed values", "Statement", *more)
+                return listing(text, "Queries", names, self._queries(is_extended=statement.is_extended))
+            case "TYPES":
+                return listing(text, "Types", ("Name", "Type"), sorted(engine.types.items()))
+            case "VARIABLES":
+                return listing(text, "Variables", ("Name", "Value"), sorted(engine.variables.items()))
             case "FUNCTIONS":
                 scalar = [(name, self._kind(name)) for name in engine.functions.names()]
                 aggregates = [(name, "aggregate") for name in engine.aggregates.names()]
@@ -48,12 +46,28 @@ class Listings:
                 return listing(text, "Functions", ("Function", "Kind"), both)
         return listing(text, "Properties", ("Property", "Value"), sorted(engine.properties.items()))
 
-    def _queries(self) -> list[tuple[object, ...]]:
+    def _sources(self, statement: Show, *, is_table: bool) -> Result:
+        names = ["Name", "Topic", "Key format", "Value format", *(["Windowed"] if is_table else [])]
+        names += ["Partitions", "Columns", "Filled by"] if statement.is_extended else []
+        rows = list[tuple[object, ...]]()
+        for source in self._engine.catalog:
+            if source.is_table == is_table:
+                row: list[object] = [source.name, source.topic, source.key_format.name, source.value_format.name]
+                row += [source.window is not None] if is_table else []
+                if statement.is_extended:
+                    columns = ", ".join(f"{column.name} {column.type}" for column in source.columns)
+                    row += [source.partitions, columns, source.query_id]
+                rows.append(tuple(row))
+        return listing(statement.text, statement.what.capitalize(), names, rows)
+
+    def _queries(self, *, is_extended: bool) -> list[tuple[object, ...]]:
         backend = self._engine.backend
-        return [
-            (query.id, backend.state_of(query.id), query.sink, query.failures.count, " ".join(query.text.split()))
-            for query in self._engine.definitions.queries.values()
-        ]
+        rows = list[tuple[object, ...]]()
+        for query in self._engine.definitions.queries.values():
+            state, text = backend.state_of(query.id), " ".join(query.text.split())
+            more = (", ".join(query.sources), query.failures.last) if is_extended else ()
+            rows.append((query.id, state, query.sink, query.failures.count, text, *more))
+        return rows
 
     def _kind(self, name: str) -> str:
         return "yours" if any(each.is_yours for each in self._engine.functions.overloads(name)) else "scalar"

@@ -6,15 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 from streams.sql.cursor import Cursor
-from streams.sql.errors import Span, SqlError
-from streams.sql.scalar_parser import parse_type
+from streams.sql.errors import Span, SqlError, near
 from streams.sql.select_parser import SelectParser
 from streams.sql.statements import (
+    Alter,
     ColumnDef,
     CreateAs,
     CreateSource,
+    CreateType,
+    Define,
     Describe,
     Drop,
+    DropType,
     Explain,
     InsertSelect,
     InsertValues,
@@ -27,23 +30,31 @@ from streams.sql.statements import (
 )
 from streams.sql.syntax import Expr
 from streams.sql.tokens import Token, tokens_of
+from streams.sql.type_parser import type_at
+from streams.sql.types import NAMES, SqlType
 
 _STARTS = (
     "CREATE", "INSERT", "SELECT", "SHOW", "LIST", "DESCRIBE", "EXPLAIN", "DROP", "TERMINATE", "SET", "UNSET", "PRINT",
+    "ALTER", "DEFINE", "UNDEFINE",
 )  # fmt: skip
-_SHOWN = ("STREAMS", "TABLES", "TOPICS", "QUERIES", "FUNCTIONS", "PROPERTIES")
+_SHOWN = ("STREAMS", "TABLES", "TOPICS", "QUERIES", "FUNCTIONS", "PROPERTIES", "TYPES", "VARIABLES")
 
 
-def parse(text: str) -> list[Statement]:
-    """All statements of `text`. Raises SqlError at the first that can't be understood."""
-    return StatementParser(Cursor(text, tokens_of(text))).statements()
+def parse(text: str, types: dict[str, SqlType] | None = None) -> list[Statement]:
+    """All statements of `text`. Raises SqlError at the first that can't be understood.
+
+    `types` are those that have names; CREATE TYPE and DROP TYPE change them from there on.
+    """
+    types = {} if types is None else types
+    return StatementParser(Cursor(text, tokens_of(text), types), types).statements()
 
 
 class StatementParser:
     """One method per statement."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, types: dict[str, SqlType]) -> None:
         self._cursor = cursor
+        self._types = types
         self._select = SelectParser(cursor)
 
     def statements(self) -> list[Statement]:
@@ -66,7 +77,7 @@ class StatementParser:
             statement: Statement = self._select.select()
         else:
             word = cursor.take().value
-            handler = {"LIST": "SHOW", "UNSET": "UNSET"}.get(word, word).lower()
+            handler = {"LIST": "SHOW"}.get(word, word).lower()
             statement = getattr(self, f"_{handler}")()
         at = Span(start.at.start, cursor.last.at.end)
         place = start.at if statement.at.start < 0 else statement.at
@@ -77,6 +88,8 @@ class StatementParser:
     def _create(self) -> Statement:
         cursor = self._cursor
         or_replace = cursor.take_words("OR", "REPLACE")
+        if not or_replace and cursor.take_words("TYPE"):
+            return self._create_type()
         cursor.take_words("SOURCE")
         is_table = cursor.expect_word("STREAM", "TABLE").value == "TABLE"
         if_not_exists = cursor.take_words("IF", "NOT", "EXISTS")
@@ -92,12 +105,23 @@ class StatementParser:
             raise cursor.unexpected("a list of columns, or AS SELECT,")
         return CreateSource(name.value, is_table, columns, options, or_replace, if_not_exists, at=name.at)
 
+    def _create_type(self) -> Statement:
+        cursor = self._cursor
+        if_not_exists = cursor.take_words("IF", "NOT", "EXISTS")
+        name = cursor.name("a name")
+        cursor.expect_word("AS")
+        made = type_at(cursor)
+        if name.value in NAMES or (name.value in self._types and not if_not_exists):
+            raise SqlError(f"there is a type {name.value} already", name.at, "DROP TYPE it, or choose another name")
+        made = self._types.setdefault(name.value, made)
+        return CreateType(name.value, made, if_not_exists, at=name.at)
+
     def _columns(self, is_table: bool) -> tuple[ColumnDef, ...]:
         cursor, found = self._cursor, list[ColumnDef]()
         cursor.expect_symbol("(")
         while True:
             name = cursor.name("a column")
-            type_text, at = self._type_text()
+            type_ = type_at(cursor)
             is_key = False
             if cursor.now.is_word("PRIMARY", "KEY"):
                 word = cursor.now
@@ -108,24 +132,11 @@ class StatementParser:
                     raise SqlError(f"the key of a {kind} is marked {right}", word.at)
             if any(each.name == name.value for each in found):
                 raise SqlError(f"column {name.value} is there twice", name.at)
-            found.append(ColumnDef(name.value, parse_type(type_text, at), is_key, name.at))
+            found.append(ColumnDef(name.value, type_, is_key, name.at))
             if not cursor.take_symbol(","):
                 break
         cursor.expect_symbol(")")
         return tuple(found)
-
-    def _type_text(self) -> tuple[str, int]:
-        cursor, depth = self._cursor, 0
-        first = cursor.now
-        if first.kind != "word" or first.is_word("PRIMARY", "KEY"):
-            raise cursor.unexpected("a type")
-        while cursor.now.kind != "end":
-            token = cursor.now
-            if depth == 0 and (token.is_symbol(",", ")") or token.is_word("PRIMARY", "KEY")):
-                break
-            depth += token.is_symbol("<", "(") - token.is_symbol(">", ")")
-            cursor.take()
-        return cursor.text[first.at.start : cursor.last.at.end], first.at.start
 
     def _options(self) -> tuple[Option, ...]:
         cursor, found = self._cursor, list[Option]()
@@ -185,15 +196,22 @@ class StatementParser:
     # -- the rest
 
     def _show(self) -> Statement:
-        return Show(self._cursor.expect_word(*_SHOWN).value)
+        cursor = self._cursor
+        if cursor.ahead().is_word("TOPICS"):
+            cursor.take_words("ALL")
+        return Show(cursor.expect_word(*_SHOWN).value, cursor.take_words("EXTENDED"))
 
     def _describe(self) -> Statement:
         cursor = self._cursor
         if cursor.take_words("FUNCTION"):
             name = cursor.name("a function")
             return Describe(name.value, is_function=True, at=name.at)
+        is_extended = cursor.take_words("EXTENDED") if cursor.ahead().kind in ("word", "quoted") else False
         name = cursor.name("a stream or table")
-        return Describe(name.value, is_extended=cursor.take_words("EXTENDED"), at=name.at)
+        is_extended = cursor.take_words("EXTENDED") or is_extended
+        if name.is_word("STREAMS", "TABLES"):
+            return Show(name.value, is_extended)
+        return Describe(name.value, is_extended=is_extended, at=name.at)
 
     def _explain(self) -> Statement:
         cursor = self._cursor
@@ -204,10 +222,43 @@ class StatementParser:
 
     def _drop(self) -> Statement:
         cursor = self._cursor
+        if cursor.take_words("TYPE"):
+            return self._drop_type()
         is_table = cursor.expect_word("STREAM", "TABLE").value == "TABLE"
         if_exists = cursor.take_words("IF", "EXISTS")
         name = cursor.name("a name")
         return Drop(name.value, is_table, if_exists, cursor.take_words("DELETE", "TOPIC"), at=name.at)
+
+    def _drop_type(self) -> Statement:
+        if_exists = self._cursor.take_words("IF", "EXISTS")
+        name = self._cursor.name("a type")
+        if self._types.pop(name.value, None) is None and not if_exists:
+            raise SqlError(f"no type {name.value}", name.at, near(name.value, self._types))
+        return DropType(name.value, if_exists, at=name.at)
+
+    def _alter(self) -> Statement:
+        cursor, found = self._cursor, list[ColumnDef]()
+        is_table = cursor.expect_word("STREAM", "TABLE").value == "TABLE"
+        name = cursor.name("a name")
+        while True:
+            cursor.expect_word("ADD")
+            cursor.take_words("COLUMN")
+            column = cursor.name("a column")
+            found.append(ColumnDef(column.value, type_at(cursor), False, column.at))
+            if not cursor.take_symbol(","):
+                return Alter(name.value, is_table, tuple(found), at=name.at)
+
+    def _define(self) -> Statement:
+        cursor = self._cursor
+        name = cursor.name("the name of a variable")
+        cursor.expect_symbol("=")
+        if cursor.now.kind != "string":
+            raise cursor.unexpected("a value in quotes")
+        return Define(name.value, cursor.take().value, at=name.at)
+
+    def _undefine(self) -> Statement:
+        name = self._cursor.name("the name of a variable")
+        return Define(name.value, None, at=name.at)
 
     def _terminate(self) -> Statement:
         cursor = self._cursor
@@ -232,6 +283,8 @@ class StatementParser:
         cursor = self._cursor
         topic = cursor.text_or_name("a topic")
         cursor.take_words("FROM", "BEGINNING")
+        is_sample = cursor.take_words("INTERVAL") or cursor.take_words("SAMPLE")
+        interval = max(1, cursor.whole_number("a number")) if is_sample else 1
         limit = cursor.whole_number("a number") if cursor.take_words("LIMIT") else None
         raw = cursor.text[topic.at.start : topic.at.end]
-        return Print(raw if topic.kind == "word" else topic.value, limit, at=topic.at)
+        return Print(raw if topic.kind == "word" else topic.value, limit, interval, at=topic.at)

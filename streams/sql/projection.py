@@ -13,7 +13,7 @@ from streams.sql.formats import Format, PackedRowSerde
 from streams.sql.planned import MATERIALIZED, Materialization, Planned, Toolbox
 from streams.sql.relations import Relation
 from streams.sql.statements import Item
-from streams.sql.syntax import Call, Expr, Name, Star, walk
+from streams.sql.syntax import ALL_FIELDS, Call, Expr, Field, Name, Star, walk
 
 if TYPE_CHECKING:
     from streams.sql.planner import QueryPlanner
@@ -38,6 +38,12 @@ class Projection:
                     found.append((Name(column.name, column.source, at=item.at), name, item.at))
                 continue
             expression = relation.qualified(item.expression, self._planner.window_names)
+            if isinstance(expression, Field) and expression.name == ALL_FIELDS:
+                struct = self._tools.compiler(relation).code(expression.base).type
+                if struct.kind != "STRUCT":
+                    raise SqlError(f"only a STRUCT has fields, this is {struct}", expression.base.at)
+                found += [(Field(expression.base, name, at=item.at), name, item.at) for name in struct.names]
+                continue
             found.append((expression, item.alias or _default_name(item, number), item.at))
         seen: dict[str, Span] = {}
         for _, name, at in found:

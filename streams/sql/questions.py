@@ -18,7 +18,7 @@ from streams.sql.planned import Planned
 from streams.sql.relations import Relation, source_columns
 from streams.sql.results import PushResult, Result
 from streams.sql.statements import InsertValues, Print, Select
-from streams.sql.syntax import Expr, Name, Star, walk
+from streams.sql.syntax import ALL_FIELDS, Expr, Field, Name, Star, walk
 from streams.sql.transient import Transient
 from streams.sql.types import BIGINT, STRING
 from streams.windowed_keys import Windowed
@@ -129,6 +129,8 @@ class Questions:
         if query is None or query.planned.materialized is None or not source.is_table:
             return None
         expressions = [item.expression for item in statement.items]
+        if any(isinstance(each, Field) and each.name == ALL_FIELDS for each in expressions):
+            return None
         expressions += [] if statement.where is None else [statement.where]
         if aggregate_names(expressions, engine.aggregates) or _asks_rowtime(expressions):
             return None
@@ -236,9 +238,12 @@ class Questions:
         records = backend.read([name], from_beginning=True, follows=True)
 
         def more() -> Iterator[None]:
+            count = 0
             for record in records:
                 if record is not None:
-                    result.add((record.timestamp, _text(record.key), _text(record.value)))
+                    if count % statement.interval == 0:
+                        result.add((record.timestamp, _text(record.key), _text(record.value)))
+                    count += 1
                 yield
 
         result.connect(more, lambda: _close(records))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import decimal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlglot
@@ -13,6 +13,7 @@ from sqlglot.errors import ParseError, TokenError
 from streams.sql.errors import Span, SqlError
 from streams.sql.ksql_dialect import Ksql
 from streams.sql.syntax import (
+    ALL_FIELDS,
     ArrayOf,
     Call,
     Case,
@@ -34,22 +35,18 @@ from streams.sql.syntax import (
 from streams.sql.types import STRING, SqlType, array_of, decimal_of, map_of, named, struct_of
 
 
-def parse_scalar(text: str, start: int) -> Expr:
-    """The expression that stands at `start` of its statement. Raises SqlError where it can't be understood."""
+def parse_scalar(text: str, start: int, types: Mapping[str, SqlType] | None = None) -> Expr:
+    """The expression that stands at `start` of its statement; `types` are those of CREATE TYPE.
+
+    Raises SqlError where it can't be understood.
+    """
     try:
         tree = sqlglot.parse_one(text, into=exp.Condition, dialect=Ksql)
     except ParseError as error:
         raise _misread(error, text, start) from None
     except TokenError:
         raise SqlError("this expression can't be read", Span(start, start + len(text))) from None
-    return _Converter(text, start).convert(tree)
-
-
-def parse_type(text: str, start: int) -> SqlType:
-    """A type as written in CREATE and CAST."""
-    cast = parse_scalar(f"CAST(NULL AS {text})", start - len("CAST(NULL AS "))
-    assert isinstance(cast, Cast)
-    return cast.to
+    return _Converter(text, start, types or {}).convert(tree)
 
 
 def _misread(error: ParseError, text: str, start: int) -> SqlError:
@@ -72,15 +69,18 @@ _UNDERSTOOD = (
     "this", "expression", "expressions", "negate", "table", "db", "quoted", "is_string", "ifs", "default", "to", "low",
     "high", "query", "safe", "coalesce", "typed", "only_json_types",
 )  # fmt: skip
+_TAKES_UNIT = ("TIMESTAMPADD", "TIMESTAMPSUB", "DATEADD", "DATESUB", "TIMEADD", "TIMESUB")
+"""Their first argument is a word such as DAYS, which is no column."""
 _TYPE_NAMES = {"TEXT": "STRING", "INT": "INTEGER", "VARBINARY": "BYTES", "BINARY": "BYTES", "TIMESTAMPNTZ": "TIMESTAMP"}
 
 
 class _Converter:
     """sqlglot's nodes into ours; places are those in the whole statement."""
 
-    def __init__(self, text: str, start: int) -> None:
+    def __init__(self, text: str, start: int, types: Mapping[str, SqlType]) -> None:
         self._text = text
         self._start = start
+        self._types = types
         self._special: dict[type, Callable[[Any, Span], Expr]] = {
             exp.Literal: self._literal,
             exp.Column: self._column,
@@ -176,6 +176,9 @@ class _Converter:
             pairs = self._pairs(node, at)
             names = tuple(_name(key.this if isinstance(key, exp.Column) else key) or "" for key, _ in pairs)
             return StructOf(names, self._all([value for _, value in pairs]), at=at)
+        if name in _TAKES_UNIT and arguments and isinstance(arguments[0], exp.Column) and not arguments[0].table:
+            unit = Literal(str(arguments[0].name).upper(), at=self._place(arguments[0]))
+            return Call(name, (unit, *self._all(arguments[1:])), at=at)
         if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
             return Call(name, self._all(arguments[0].expressions), True, at=at)
         return Call(name, self._all(arguments), at=at)
@@ -193,6 +196,8 @@ class _Converter:
 
     def _field(self, node: Any, at: Span) -> Expr:
         inner = node.expression
+        if isinstance(inner, exp.Star):
+            return Field(self.convert(node.this), ALL_FIELDS, at=at)
         if not isinstance(inner, exp.Column):
             raise SqlError("the name of a field comes after ->", at)
         place = self._place(inner)
@@ -271,6 +276,8 @@ class _Converter:
         return STRING if kind == "VARCHAR" else self._placed(_TYPE_NAMES.get(kind, kind), at)
 
     def _placed(self, name: str, at: Span) -> SqlType:
+        if name in self._types:
+            return self._types[name]
         try:
             return named(name)
         except SqlError as error:

@@ -6,6 +6,7 @@ from streams.sql.cursor import Cursor
 from streams.sql.errors import Span, SqlError, near
 from streams.sql.statements import From, Item, Join, Select, Window, Within
 from streams.sql.syntax import Expr, Star
+from streams.sql.tokens import Token
 
 _AFTER_SOURCE = (
     "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "WHERE", "GROUP", "PARTITION", "HAVING", "WINDOW", "EMIT",
@@ -20,6 +21,7 @@ class SelectParser:
 
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
+        self._bare_alias: Token | None = None
 
     def select(self) -> Select:
         cursor = self._cursor
@@ -27,6 +29,10 @@ class SelectParser:
         items = [self._item()]
         while cursor.take_symbol(","):
             items.append(self._item())
+        alias = self._bare_alias
+        if alias is not None and not cursor.now.is_word("FROM") and near(alias.value, ("FROM",)):
+            raise SqlError(f"{cursor.text[alias.at.start : alias.at.end]} is not expected here", alias.at,
+                           near(alias.value, ("FROM",)))  # fmt: skip
         cursor.expect_word("FROM")
         source = self._source()
         joins: list[Join] = []
@@ -54,9 +60,14 @@ class SelectParser:
             source = cursor.name("a source")
             cursor.take(), cursor.take()
             return Item(Star(source.value, at=source.at), None, source.at)
-        expression = cursor.expression("a column or expression")
+        expression = cursor.expression("a column or expression", before_name=True)
         at = Span(first.at.start, cursor.last.at.end)
-        alias = cursor.name("a name").value if cursor.take_words("AS") else None
+        self._bare_alias = alias = None
+        if cursor.take_words("AS"):
+            alias = cursor.name("a name").value
+        elif cursor.now.kind in ("word", "quoted") and not cursor.now.is_word("FROM"):
+            self._bare_alias = cursor.take()
+            alias = self._bare_alias.value
         return Item(expression, alias, at)
 
     def _list(self) -> tuple[Expr, ...]:

@@ -116,6 +116,30 @@ class Select(Statement):
 
 
 @dataclass(frozen=True, slots=True)
+class Alter(Statement):
+    """ALTER STREAM or TABLE … ADD COLUMN."""
+
+    name: str
+    is_table: bool
+    columns: tuple[ColumnDef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateType(Statement):
+    """A name for a type."""
+
+    name: str
+    type: SqlType
+    if_not_exists: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropType(Statement):
+    name: str
+    if_exists: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CreateAs(Statement):
     """CREATE STREAM or TABLE … AS SELECT."""
 
@@ -145,9 +169,10 @@ class InsertValues(Statement):
 
 @dataclass(frozen=True, slots=True)
 class Show(Statement):
-    """`what` is STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS or PROPERTIES."""
+    """`what` is STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, PROPERTIES, TYPES or VARIABLES."""
 
     what: str
+    is_extended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +214,17 @@ class SetProperty(Statement):
 
 
 @dataclass(frozen=True, slots=True)
+class Define(Statement):
+    """A variable; `value` is None for UNDEFINE."""
+
+    name: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Print(Statement):
-    """A topic's records as they are."""
+    """A topic's records as they are; every `interval`th."""
 
     topic: str
     limit: int | None
+    interval: int = 1

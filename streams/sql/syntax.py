@@ -9,6 +9,8 @@ from typing import Any
 from streams.sql.errors import NOWHERE, Span
 from streams.sql.types import SqlType
 
+ALL_FIELDS = "*"
+
 
 @dataclass(frozen=True, slots=True)
 class Expr:
@@ -99,7 +101,7 @@ class Item(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Field(Expr):
-    """`struct->name`."""
+    """`struct->name`; the name is ALL_FIELDS for `struct->*`, which only a select list may say."""
 
     base: Expr
     name: str

@@ -14,7 +14,7 @@ _TOKEN = re.compile(
   | (?P<word>[A-Za-z_@][A-Za-z0-9_@$]*)
   | (?P<string>'(?:[^']|'')*')
   | (?P<quoted>`(?:[^`]|``)*`|"(?:[^"]|"")*")
-  | (?P<symbol>->|=>|:=|<=|>=|<>|!=|\|\||[-+*/%(),;.<>=\[\]{}:])
+  | (?P<symbol>->|=>|:=|<=|>=|<>|!=|\|\||/(?!\*)|[-+*%(),;.<>=\[\]{}:])
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -64,20 +64,32 @@ def _value(kind: str, raw: str) -> str:
     return raw
 
 
+class Unfinished(SqlError):
+    """A quote or a comment goes on beyond the end of the text."""
+
+
 def _unreadable(text: str, place: int) -> SqlError:
     char = text[place]
     if char in "'`\"":
         what = "string" if char == "'" else "name"
-        return SqlError(f"the {what} that begins here never ends", Span(place, place + 1), f"close it with {char}")
+        return Unfinished(f"the {what} that begins here never ends", Span(place, place + 1), f"close it with {char}")
     if text.startswith("/*", place):
-        return SqlError("the comment that begins here never ends", Span(place, place + 2), "close it with */")
+        return Unfinished("the comment that begins here never ends", Span(place, place + 2), "close it with */")
+    if text.startswith("${", place):
+        at = Span(place, max(place, text.find("}", place)) + 1)
+        return SqlError("this variable has no value", at, "DEFINE name = '…' gives it one")
     return SqlError(f"{char!r} means nothing here", Span(place, place + 1))
 
 
 def is_complete(text: str) -> bool:
-    """Whether a prompt should stop asking for more lines: the text ends with a semicolon outside quotes."""
+    """Whether a prompt should stop asking for more lines: the text ends with a semicolon outside quotes.
+
+    What can't be read is complete, too: more lines wouldn't mend it.
+    """
     try:
         tokens = tokens_of(text)
-    except SqlError:
+    except Unfinished:
         return False
+    except SqlError:
+        return text.rstrip().endswith(";")
     return len(tokens) == 1 or tokens[-2].is_symbol(";")

@@ -1,4 +1,4 @@
-"""The live tests of streams and SQL once more, against a real Apache Kafka 4.3: an app must not depend on our broker."""
+"""The live tests of streams and SQL once more, on a real Apache Kafka 4.3: an app must not depend on our broker."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 from typing import Any
 
 from streams.sql.functions.registry import function
@@ -35,6 +35,17 @@ def round_half_up(number: Any, decimals: int | None = None) -> Any:
     return float((Decimal(repr(number)) / exponent + Decimal("0.5")).to_integral_value(ROUND_FLOOR) * exponent)
 
 
+@function("TRUNC", "N, [INTEGER] -> N", "towards zero; to an integer, or so many decimals", exact=_rounded_type)
+def truncated(number: Any, decimals: int | None = None) -> Any:
+    if isinstance(number, int):
+        return number
+    exponent = Decimal(1).scaleb(-(decimals or 0))
+    cut = ((number if isinstance(number, Decimal) else Decimal(repr(number))) / exponent).to_integral_value(ROUND_DOWN)
+    if isinstance(number, Decimal):
+        return cut * exponent
+    return int(cut) if decimals is None else float(cut * exponent)
+
+
 function("ABS", "N -> N", "without its sign", exact=_same)(abs)
 function("CEIL", "N -> N", "up to the next integer", exact=_same)(
     lambda n: n.to_integral_value(ROUND_CEILING) if isinstance(n, Decimal) else type(n)(math.ceil(n))
@@ -59,6 +70,10 @@ function("ASIN", "DOUBLE -> DOUBLE", "arc sine")(math.asin)
 function("ACOS", "DOUBLE -> DOUBLE", "arc cosine")(math.acos)
 function("ATAN", "DOUBLE -> DOUBLE", "arc tangent")(math.atan)
 function("ATAN2", "DOUBLE, DOUBLE -> DOUBLE", "angle of a point y, x")(math.atan2)
+function("SINH", "DOUBLE -> DOUBLE", "hyperbolic sine")(math.sinh)
+function("COSH", "DOUBLE -> DOUBLE", "hyperbolic cosine")(math.cosh)
+function("TANH", "DOUBLE -> DOUBLE", "hyperbolic tangent")(math.tanh)
+function("COT", "DOUBLE -> DOUBLE", "cotangent, of radians")(lambda n: 1 / math.tan(n))
 function("DEGREES", "DOUBLE -> DOUBLE", "radians as degrees")(math.degrees)
 function("RADIANS", "DOUBLE -> DOUBLE", "degrees as radians")(math.radians)
 

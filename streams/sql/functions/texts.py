@@ -1,24 +1,22 @@
-"""Functions of strings, regular expressions, JSON in strings, and bytes. Positions count from 1."""
+"""Functions of strings, and regular expressions. Positions count from 1."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qs, quote_plus, unquote_plus, urlsplit
-
-import msgspec
 
 from streams.sql.functions.registry import function
 
 function("UCASE", "STRING -> STRING", "in upper case")(str.upper)
 function("LCASE", "STRING -> STRING", "in lower case")(str.lower)
 function("LEN", "STRING -> INTEGER; BYTES -> INTEGER", "how many characters, or bytes")(len)
+for _name, _run in (("UPPER", str.upper), ("LOWER", str.lower)):
+    function(_name, "STRING -> STRING", "SQL's usual name for UCASE or LCASE")(_run)
+for _name in ("LENGTH", "CHAR_LENGTH"):
+    function(_name, "STRING -> INTEGER", "SQL's usual name for LEN")(len)
 function("TRIM", "STRING -> STRING", "without spaces at both ends")(str.strip)
 function("LTRIM", "STRING -> STRING", "without spaces in front")(str.lstrip)
 function("RTRIM", "STRING -> STRING", "without spaces behind")(str.rstrip)
@@ -79,11 +77,40 @@ def instr(text: str, part: str, position: int = 1, occurrence: int = 1) -> int:
     return at + 1
 
 
-@function("MASK", "STRING -> STRING", "letters become X and x, digits n, the rest -")
-def mask(text: str) -> str:
-    return "".join(
-        "X" if char.isupper() else "x" if char.islower() else "n" if char.isdigit() else "-" for char in text
-    )
+def _mark(char: str, marks: Sequence[str | None]) -> str:
+    kind = 0 if char.isupper() else 1 if char.islower() else 2 if char.isdigit() else 3
+    mark = marks[kind] if kind < len(marks) else _MARKS[kind]
+    return char if mark is None else mark
+
+
+_MARKS = ("X", "x", "n", "-")
+_HOW = "letters become X and x, digits n, the rest -; or four marks of your own, NULL keeps"
+function("MASK", "STRING, STRING... -> STRING", _HOW, is_strict=False)(
+    lambda text, *marks: None if text is None else "".join(_mark(char, marks) for char in text)
+)
+
+
+def _masking(name: str, describes: str, place: Callable[[str, int], tuple[int, int]]) -> None:
+    """Masks the characters from `place(text, count)` on, up to where it says."""
+
+    @function(name, "STRING, INTEGER, STRING... -> STRING", describes, is_strict=False)
+    def masked(text: str | None, count: int | None, *marks: str | None) -> str | None:
+        if text is None or count is None:
+            return None
+        start, end = place(text, max(0, count))
+        return text[:start] + "".join(_mark(char, marks) for char in text[start:end]) + text[end:]
+
+
+_masking("MASK_LEFT", "as MASK, the first so many characters", lambda _text, count: (0, count))
+_masking("MASK_RIGHT", "as MASK, the last so many", lambda text, count: (max(0, len(text) - count), len(text)))
+_masking("MASK_KEEP_LEFT", "as MASK, but the first so many", lambda text, count: (count, len(text)))
+_masking("MASK_KEEP_RIGHT", "as MASK, but the last so many", lambda text, count: (0, max(0, len(text) - count)))
+
+
+@function("SPLIT_TO_MAP", "STRING, STRING, STRING -> MAP<STRING, STRING>", "entries between one, keys before the other")
+def split_to_map(text: str, between: str, behind_key: str) -> dict[str, str]:
+    pairs = (entry.split(behind_key, 1) for entry in text.split(between) if behind_key in entry)
+    return {pair[0]: pair[1] for pair in pairs}
 
 
 # -- regular expressions
@@ -121,81 +148,3 @@ def like_matcher(pattern: str, escape: str | None = None) -> Callable[[str], Any
             parts.append(".*" if char == "%" else "." if char == "_" else re.escape(char))
         at += 1
     return re.compile("".join(parts), re.DOTALL).fullmatch
-
-
-# -- JSON in strings
-
-_PATH = re.compile(r"\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\['([^']*)'\]")
-
-
-@lru_cache(256)
-def _path(text: str) -> tuple[str | int, ...]:
-    if not text.startswith("$"):
-        raise ValueError(f"a JSON path begins with $, not {text!r}")
-    return tuple(name or quoted or int(index) for name, index, quoted in _PATH.findall(text[1:]))
-
-
-def _at_path(text: str, path: str) -> Any:
-    try:
-        value = msgspec.json.decode(text)
-        for step in _path(path):
-            value = value[step]
-    except (msgspec.DecodeError, KeyError, IndexError, TypeError):
-        return None
-    return value
-
-
-@function("EXTRACTJSONFIELD", "STRING, STRING -> STRING", "what a path like $.a.b[0] finds in JSON")
-def extract_json_field(text: str, path: str) -> str | None:
-    found = _at_path(text, path)
-    return found if found is None or isinstance(found, str) else msgspec.json.encode(found).decode()
-
-
-function("JSON_ARRAY_CONTAINS", "STRING, ANY -> BOOLEAN", "whether an array in JSON has it")(
-    lambda text, wanted: wanted in (_at_path(text, "$") or ())
-)
-function("IS_JSON_STRING", "STRING -> BOOLEAN", "whether it is JSON", is_strict=False)(
-    lambda text: text is not None and _is_json(text)
-)
-function("JSON_KEYS", "STRING -> ARRAY<STRING>", "the names of an object in JSON")(
-    lambda text: list(_at_path(text, "$")) if isinstance(_at_path(text, "$"), dict) else None
-)
-function("JSON_ARRAY_LENGTH", "STRING -> INTEGER", "how long an array in JSON is")(
-    lambda text: len(_at_path(text, "$")) if isinstance(_at_path(text, "$"), list) else None
-)
-function("TO_JSON_STRING", "ANY -> STRING", "any value as JSON", is_strict=False)(
-    lambda value: json.dumps(value, default=str, separators=(",", ":"))
-)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return False
-    return True
-
-
-# -- bytes and URLs
-
-_CODERS: dict[str, tuple[Callable[[bytes], str], Callable[[str], bytes]]] = {
-    "HEX": (lambda data: binascii.hexlify(data).decode().upper(), binascii.unhexlify),
-    "UTF8": (bytes.decode, str.encode),
-    "ASCII": (lambda data: data.decode("ascii"), lambda text: text.encode("ascii")),
-    "BASE64": (lambda data: base64.b64encode(data).decode(), base64.b64decode),
-}
-function("FROM_BYTES", "BYTES, STRING -> STRING", "bytes as hex, utf8, ascii or base64")(
-    lambda data, coding: _CODERS[coding.upper()][0](data)
-)
-function("TO_BYTES", "STRING, STRING -> BYTES", "the bytes of hex, utf8, ascii or base64")(
-    lambda text, coding: _CODERS[coding.upper()][1](text)
-)
-function("URL_ENCODE_PARAM", "STRING -> STRING", "for use in a URL")(quote_plus)
-function("URL_DECODE_PARAM", "STRING -> STRING", "from use in a URL")(unquote_plus)
-function("URL_EXTRACT_HOST", "STRING -> STRING", "the host of a URL")(lambda url: urlsplit(url).hostname)
-function("URL_EXTRACT_PATH", "STRING -> STRING", "the path of a URL")(lambda url: urlsplit(url).path)
-function("URL_EXTRACT_PROTOCOL", "STRING -> STRING", "http or the like")(lambda url: urlsplit(url).scheme or None)
-function("URL_EXTRACT_QUERY", "STRING -> STRING", "what comes after the ?")(lambda url: urlsplit(url).query or None)
-function("URL_EXTRACT_PARAMETER", "STRING, STRING -> STRING", "one parameter of a URL")(
-    lambda url, name: next(iter(parse_qs(urlsplit(url).query).get(name, ())), None)
-)

@@ -12,6 +12,8 @@ DAY_MS = 86_400_000
 _UNITS_MS = {
     "MILLISECONDS": 1, "SECONDS": 1000, "MINUTES": 60_000, "HOURS": 3_600_000, "DAYS": DAY_MS, "WEEKS": 7 * DAY_MS,
 }  # fmt: skip
+UNITS = tuple(unit[: len(unit) - one] for unit in (*_UNITS_MS, "MONTHS", "YEARS") for one in (0, 1))
+"""As they are written: DAYS, DAY, …"""
 
 
 def now_ms() -> int:

@@ -20,6 +20,7 @@ def answered(sql: SqlTestDriver, text: str) -> str:
     view = View(as_json=False, is_live=False)
     with contextlib.redirect_stdout(out):
         try:
+            text = sql.expanded(text)
             for statement in sql.check(text):
                 view.show(sql.run(statement))
         except SqlError as error:

@@ -35,6 +35,46 @@ MESSAGES = {
                                    ^^^^
           did you mean WHERE?
     """,
+    "FROM misspelt": """
+        SELECT tail FORM flights;
+        ---
+        line 1:13: FORM is not expected here
+          SELECT tail FORM flights;
+                      ^^^^
+          did you mean FROM?
+    """,
+    "a unit of time that is none": """
+        SELECT TIMESTAMPADD(DAYZ, 1, at) FROM flights;
+        ---
+        line 1:21: a unit such as DAYS or SECONDS is needed here
+          SELECT TIMESTAMPADD(DAYZ, 1, at) FROM flights;
+                              ^^^^
+          did you mean DAY?
+    """,
+    "a type in a struct": """
+        CREATE STREAM x (a STRUCT<value BYTES, b ARRAY<STRIN>>) WITH (kafka_topic='x', value_format='JSON');
+        ---
+        line 1:48: no type STRIN
+          CREATE STREAM x (a STRUCT<value BYTES, b ARRAY<STRIN>>) WITH (kafka_topic='x', value_format='JSON');
+                                                         ^^^^^
+          did you mean STRING?
+    """,
+    "a variable without a value": """
+        DEFINE t = 'flights'; SELECT ${column} FROM ${t};
+        ---
+        line 1:30: this variable has no value
+          DEFINE t = 'flights'; SELECT ${column} FROM flights;
+                                       ^^^^^^^^^
+          DEFINE name = '…' gives it one
+    """,
+    "a column added to what a query fills": """
+        ALTER TABLE delays ADD COLUMN x INT;
+        ---
+        line 1:13: DELAYS has the columns that its query selects
+          ALTER TABLE delays ADD COLUMN x INT;
+                      ^^^^^^
+          CREATE OR REPLACE TABLE DELAYS AS …
+    """,
     "the second line": """
         SELECT tail,
           carier
@@ -60,6 +100,14 @@ MESSAGES = {
           SELECT 'tail FROM flights;
                  ^
           close it with '
+    """,
+    "a comment that never ends": """
+        SELECT tail /* FROM flights;
+        ---
+        line 1:13: the comment that begins here never ends
+          SELECT tail /* FROM flights;
+                      ^^
+          close it with */
     """,
     "a bracket that never closes": """
         SELECT LEN(tail FROM flights;

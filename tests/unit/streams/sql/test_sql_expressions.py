@@ -12,8 +12,9 @@ from streams.sql.code import Code, NoColumns
 from streams.sql.compiler import Compiler, constant
 from streams.sql.errors import near
 from streams.sql.functions import BUILT_IN
-from streams.sql.scalar_parser import parse_scalar, parse_type
+from streams.sql.scalar_parser import parse_scalar
 from streams.sql.syntax import Name
+from streams.sql.type_parser import parse_type
 
 COLUMNS = {
     "I": ("INT", 7),
@@ -35,7 +36,7 @@ class Columns:
     def resolve(self, name: Name) -> Code:
         if name.name not in COLUMNS:
             raise SqlError(f"no column {name}", name.at, near(name.name, COLUMNS))
-        return Code(f"v[{list(COLUMNS).index(name.name)}]", parse_type(COLUMNS[name.name][0], 0))
+        return Code(f"v[{list(COLUMNS).index(name.name)}]", parse_type(COLUMNS[name.name][0]))
 
 
 def evaluated(text: str) -> tuple[Any, str, list[Exception]]:
@@ -127,6 +128,25 @@ VALUES: list[tuple[str, Any, str]] = [
     ("ARRAY_CONTAINS(a, 2)", True, "BOOLEAN"),
     ("ARRAY_SORT(ARRAY[3, 1, 2], 'DESC')", [3, 2, 1], "ARRAY<INTEGER>"),
     ("ARRAY_DISTINCT(ARRAY['b', 'a', 'b'])", ["b", "a"], "ARRAY<STRING>"),
+    ("FORMAT_DATE(DATEADD(MONTHS, 1, PARSE_DATE('2020-01-31', 'yyyy-MM-dd')), 'dd.MM')", "29.02", "STRING"),
+    ("UNIX_TIMESTAMP(TIMESTAMPSUB(HOUR, 1, FROM_UNIXTIME(3600001)))", 1, "BIGINT"),
+    ("TRUNC(-2.78, 1)", Decimal("-2.7"), "DECIMAL(3, 2)"),
+    ("TRUNC(-d)", -2, "BIGINT"),
+    ("MASK('Ab1-', '*', NULL)", "*bn-", "STRING"),
+    ("MASK_KEEP_RIGHT('Card4711', 2)", "Xxxxnn11", "STRING"),
+    ("MASK_LEFT(s, 2) || MASK_RIGHT(s, 2) || MASK_KEEP_LEFT(s, 4)", "xxllohelxxhellx", "STRING"),
+    ("SPLIT_TO_MAP('a=1,b=2,c', ',', '=')", {"a": "1", "b": "2"}, "MAP<STRING, STRING>"),
+    ("""JSON_RECORDS('{"a": 1, "b": "x"}')""", {"a": "1", "b": "x"}, "MAP<STRING, STRING>"),
+    ("""JSON_ITEMS('[1, {"a": 2}]')""", ["1", '{"a":2}'], "ARRAY<STRING>"),
+    ("""JSON_CONCAT('{"a": 1}', '{"b": 2}')""", '{"a":1,"b":2}', "STRING"),
+    ("JSON_CONCAT('[1]', '2')", "[1,2]", "STRING"),
+    ("INT_FROM_BYTES(TO_BYTES('00000005', 'hex'))", 5, "INTEGER"),
+    ("INT_FROM_BYTES(TO_BYTES('05000000', 'hex'), 'LITTLE_ENDIAN')", 5, "INTEGER"),
+    ("DOUBLE_FROM_BYTES(TO_BYTES('3FF0000000000000', 'hex'))", 1.0, "DOUBLE"),
+    ("ENCODE(s, 'utf8', 'base64')", "aGVsbG8=", "STRING"),
+    ("URL_EXTRACT_PORT('http://h:80/#f')", 80, "INTEGER"),
+    ("URL_EXTRACT_FRAGMENT('http://h:80/#f')", "f", "STRING"),
+    ("UPPER(s) || LOWER('X')", "HELLOx", "STRING"),
     ("TRANSFORM(a, x => x * i)", [7, 14, 21], "ARRAY<BIGINT>"),
     ("FILTER(a, x => x > 1)", [2, 3], "ARRAY<BIGINT>"),
     ("REDUCE(a, 0, (total, x) => total + x)", 6, "BIGINT"),

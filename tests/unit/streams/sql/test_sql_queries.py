@@ -250,7 +250,8 @@ def test_a_store_and_its_topic_say_the_same(sql: SqlTestDriver) -> None:
 
 def test_a_select_says_so_when_a_query_it_depends_on_has_failed(sql: SqlTestDriver, monkeypatch: Any) -> None:
     sql.execute(
-        "CREATE STREAM big AS SELECT k, a FROM s WHERE a > 1; CREATE TABLE n AS SELECT k, COUNT(*) AS n FROM big GROUP BY k"
+        "CREATE STREAM big AS SELECT k, a FROM s WHERE a > 1;"
+        "CREATE TABLE n AS SELECT k, COUNT(*) AS n FROM big GROUP BY k"
     )
     [(failed, *_)] = [row for row in sql.rows("SHOW QUERIES") if row[2] == "BIG"]
     failures = {failed: ConnectionError("no broker")}
