@@ -173,6 +173,11 @@ class Producer(SyncTransactions):
             self._wait(NotYet(topic), time.monotonic() + self._max_block_s)
         return self._core.cluster.metadata.topics[topic]
 
+    @property
+    def last_error(self) -> BaseException | None:
+        """What the last record failed with that could not be delivered; None when all could."""
+        return self._core.sender.metrics.last_error
+
     def metrics(self) -> dict[str, float]:
         """Counters by the names that Java's producer uses."""
         return self._core.metrics()

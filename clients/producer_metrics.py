@@ -14,6 +14,7 @@ class ProducerMetrics:
     def __init__(self) -> None:
         self.requests = self.batches = self.records = self.errors = self.retries = self.sent_bytes = 0
         self.latency_total_s = self.latency_max_s = 0.0
+        self.last_error: BaseException | None = None
 
     def request(self, batches: list[tuple[Any, Batch]]) -> None:
         """One Produce request left."""
@@ -31,6 +32,7 @@ class ProducerMetrics:
             self.records += batch.count
         else:
             self.errors += batch.count
+            self.last_error = error
 
     def snapshot(self, *, used: int, limit: int, in_flight: int) -> dict[str, float]:
         return {

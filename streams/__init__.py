@@ -18,7 +18,7 @@ from streams.dsl.suppressed import BufferConfig, Suppressed
 from streams.dsl.table import GlobalKTable, KTable
 from streams.engine.processor_context import ProcessorContext
 from streams.engine.punctuation import PunctuationType
-from streams.errors import SerdeError, StateStoreError, StreamsError, TaskFailed, TopologyError
+from streams.errors import MissingTopic, SerdeError, StateStoreError, StreamsError, TaskFailed, TopologyError
 from streams.processor import FixedKeyProcessor, Processor
 from streams.records import ConsumedRecord, FixedKeyRecord, Record, RecordMetadata
 from streams.serdes import BOOLEAN, BYTES, DOUBLE, FLOAT, INT, LONG, SHORT, STRING, UUID, JsonSerde, Serde
@@ -55,6 +55,7 @@ __all__ = [
     "JsonSerde",
     "KStream",
     "KTable",
+    "MissingTopic",
     "Processor",
     "ProcessorContext",
     "ProtobufSerde",

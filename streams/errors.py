@@ -5,6 +5,7 @@ OdradekError
     ├── TopologyError     the program can't work as written: raised while it is built, before any record flows
     ├── SerdeError        bytes that don't decode, or a value its serde can't encode
     ├── StateStoreError   a store used the wrong way: closed, or not connected to the processor
+    ├── MissingTopic      a topic that the app reads, and that somebody else should have created, is not there
     └── TaskFailed        a record stopped its task; the message names topic, partition, offset and processor
 """
 
@@ -27,6 +28,10 @@ class SerdeError(StreamsError):
 
 class StateStoreError(StreamsError):
     """A store was asked for something it can't give."""
+
+
+class MissingTopic(StreamsError):
+    """A source topic isn't there. Raised by a starting app; create the topic."""
 
 
 class TaskFailed(StreamsError):

@@ -19,15 +19,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from clients.errors import IllegalUse
-from model.coordinator_errors import FencedInstanceId
-from model.errors import ConfigError, KafkaError, OdradekError, ProducerFenced
+from model.errors import OdradekError
 from streams.errors import StreamsError
 from streams.live.life import Life
 from streams.live.members import Dealt, about_us
 from streams.live.settings import split_settings, this_host
 from streams.live.store_lock import StoreLock
 from streams.live.topics import subtopologies
+from streams.live.trouble import is_passing, may_settle
 from streams.stores.store import StateStore
 from streams.topology import Topology
 
@@ -39,8 +38,6 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _GOOD_LIFE_S = 30.0
-_NAMES_US = ("AUTHORIZATION", "AUTHENTICATION", "UNSUPPORTED", "INVALID_SESSION", "INCONSISTENT", "INVALID_TOPIC",
-             "INVALID_REPLICATION", "POLICY", "INVALID_CONFIG", "INVALID_GROUP")  # fmt: skip
 
 
 class Streams:
@@ -151,6 +148,8 @@ class Streams:
             return False
         if trouble_s < self.settings.task_timeout_ms / 1000 and is_passing(error, bool(self.settings.instance_id)):
             return True
+        if may_settle(error, trouble_s):
+            return True
         handler = self.settings.uncaught_exception_handler
         return handler is not None and handler(error) == "replace"
 
@@ -242,17 +241,3 @@ class Streams:
         with self._lock.asking():
             tasks = [live.task for live in life.tasks.values() if live.mode == "running"] if life else []
             return [task.own_stores[name] for task in tasks if name in task.own_stores]
-
-
-def is_passing(error: BaseException, is_static: bool) -> bool:
-    """Whether a new life may fare better: the cluster is in trouble, or the group or the transaction has moved on.
-
-    A static member that is fenced is at its end: another process goes by its name now.
-    """
-    if is_static and isinstance(error, (FencedInstanceId, ProducerFenced)):
-        return False
-    if isinstance(error, KafkaError):
-        return not any(word in error.code.name for word in _NAMES_US)
-    return isinstance(error, (OdradekError, TimeoutError)) and not isinstance(
-        error, (StreamsError, ConfigError, IllegalUse)
-    )

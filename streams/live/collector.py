@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clients.murmur2 import murmur2
-from model.errors import KafkaError, MessageTooLarge
+from model.errors import MessageTooLarge
 from streams.config import StreamsConfig
 from streams.engine.batch import BatchProcess, Columns
 from streams.engine.collector import ProducedRecord
 from streams.engine.dead_letters import reason
 from streams.engine.operator import Process
 from streams.errors import TaskFailed
+from streams.live.trouble import is_of_a_record
 from streams.records import NO_TIMESTAMP, Headers, RecordMetadata
 from streams.serdes import Serde
 from streams.stores.store import BatchChangeWriter, ChangeWriter
@@ -87,9 +88,8 @@ class ProducerCollector:
 
     def _refused(self, record: ProducedRecord, origin: _Origin, error: BaseException) -> None:
         """Ask the app's handler, unless it is the cluster that is in trouble rather than the record."""
-        is_record = isinstance(error, KafkaError) and not error.code.retriable
         dead_letters = self._config.dead_letter_topic
-        if not isinstance(error, Exception) or not is_record or record.topic == dead_letters:
+        if not isinstance(error, Exception) or not is_of_a_record(error) or record.topic == dead_letters:
             self._on_failure(error)
             return
         answer = self._config.production_exception_handler(record, error)

@@ -14,6 +14,7 @@ from streams.config import StreamsConfig
 from streams.errors import StreamsError, TaskFailed
 from streams.live.settings import LiveSettings
 from streams.live.task_shelf import TaskShelf
+from streams.live.trouble import is_of_a_record
 
 if TYPE_CHECKING:
     from clients.consumer import Consumer
@@ -48,9 +49,11 @@ class Committer:
         self._failure = error
 
     def raise_failure(self) -> None:
+        """What kept records from being written: TaskFailed when it was the records, otherwise what the client raised,
+        which a new life may find over."""
         failure = self._failure
         if failure is not None:
-            if isinstance(failure, StreamsError):
+            if isinstance(failure, StreamsError) or not is_of_a_record(failure):
                 raise failure
             raise TaskFailed(f"a record could not be written: {failure}") from failure
 
@@ -124,4 +127,7 @@ class Committer:
         errors = self._producer().metrics()["record-error-total"]
         if errors > self._errors_before:
             lost, self._errors_before = errors - self._errors_before, errors
-            raise TaskFailed(f"{lost:.0f} records could not be written")
+            why = self._producer().last_error
+            if why is not None and not is_of_a_record(why):
+                raise why
+            raise TaskFailed(f"{lost:.0f} records could not be written, the last: {why}") from why

@@ -19,7 +19,7 @@ from clients.producer import Producer
 from clients.rebalance import RebalanceListener
 from model.ids import TopicPartition
 from streams.config import StreamsConfig
-from streams.errors import StreamsError
+from streams.errors import MissingTopic
 from streams.live.assignor import TaskAssignor
 from streams.live.changelogs import Changelogs
 from streams.live.client_settings import consumer_settings, producer_settings, transactional_id
@@ -163,7 +163,7 @@ class Life(RebalanceListener):
         self._partitions = known
         for topic in (topic for sub in self._global_subs for topic in sub.sources):
             if topic not in known:
-                raise StreamsError(f"topic {topic} of a global table does not exist")
+                raise MissingTopic(f"topic {topic} of a global table does not exist; create it before the app starts")
         subs = list(self._subs.values())
         count_partitions(self._topology, subs, known, self.config.application_id)
         create_internal_topics(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from clients.admin import Admin
 from clients.admin_types import NewTopic
 from model.errors import TopicAlreadyExists
-from streams.errors import StreamsError
+from streams.errors import MissingTopic, StreamsError
 from streams.stores.builder import StoreKind
 from streams.topology import ProcessorNode, SinkNode, SourceNode, Topology
 
@@ -29,6 +29,7 @@ class Subtopology:
     changelogs: dict[str, str] = field(default_factory=dict)
     is_global: bool = False
     partitions: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def subtopologies(topology: Topology, application_id: str) -> list[Subtopology]:
@@ -62,26 +63,57 @@ def subtopologies(topology: Topology, application_id: str) -> list[Subtopology]:
 def count_partitions(
     topology: Topology, subs: list[Subtopology], known: Mapping[str, int], application_id: str
 ) -> None:
-    """Set each subtopology's `partitions`: the most of its topics, internal ones as many as what is written to them.
+    """Set each subtopology's `partitions`, the most of its topics, and its `counts`, those of its internal topics.
 
-    Raises StreamsError when a topic that somebody else keeps is missing.
+    An internal topic has as many as what is written to it, unless it is joined with a topic that somebody else keeps.
+    Raises StreamsError when such a topic is missing, or when joined topics can't have equally many.
     """
-    counts = dict(known)
-    for topic, partitions in topology.internal_topics.items():
-        if partitions is not None:
-            counts[f"{application_id}-{topic}"] = partitions
+    fixed = {f"{application_id}-{topic}": count for topic, count in topology.internal_topics.items() if count}
     internal = {f"{application_id}-{topic}" for topic in topology.internal_topics}
     for sub in subs:
         for topic in sub.sources:
             if topic not in internal and topic not in known:
-                raise StreamsError(f"source topic {topic} does not exist; create it before the app starts")
+                raise MissingTopic(f"source topic {topic} does not exist; create it before the app starts")
+    groups = [_topics_of(topology, group, known, application_id) for group in topology.copartition_groups]
+    for group in groups:
+        given = [fixed.get(topic, known.get(topic, 0)) for topic in group if topic in fixed or topic not in internal]
+        if given:
+            fixed |= {topic: min(given) for topic in group if topic in internal and topic not in fixed}
+    counts = {**known, **fixed}
     for _ in range(len(subs) + 1):
         for sub in subs:
             matched = [topic for topic in known for pattern in sub.patterns if pattern.fullmatch(topic)]
             sub.partitions = max((counts.get(topic, 0) for topic in (*sub.sources, *matched)), default=0)
             for topic in sub.sinks:
-                if topic in internal and topology.internal_topics[topic.removeprefix(f"{application_id}-")] is None:
+                if topic in internal and topic not in fixed:
                     counts[topic] = max(counts.get(topic, 0), sub.partitions)
+        for group in groups:
+            agreed = max((counts.get(topic, 0) for topic in group), default=0)
+            counts |= dict.fromkeys((topic for topic in group if topic in internal and topic not in fixed), agreed)
+    for group in groups:
+        if len({counts.get(topic, 0) for topic in group}) > 1:
+            shown = ", ".join(f"{topic} has {counts.get(topic, 0)}" for topic in sorted(group))
+            raise StreamsError(
+                f"what is joined or grouped together must have equally many partitions: {shown}; repartition() one"
+            )
+    for sub in subs:
+        sub.counts = {topic: counts.get(topic, 0) for topic in sub.sources if topic in internal}
+
+
+def _topics_of(
+    topology: Topology, sources: Iterable[str], known: Mapping[str, int], application_id: str
+) -> set[str]:
+    """Of source nodes, by their real names."""
+    found: set[str] = set()
+    for name in sources:
+        node = topology.nodes.get(name)
+        if isinstance(node, SourceNode):
+            if node.pattern is not None:
+                found |= {topic for topic in known if node.pattern.fullmatch(topic)}
+            found |= {
+                f"{application_id}-{topic}" if topic in topology.internal_topics else topic for topic in node.topics
+            }
+    return found
 
 
 def create_internal_topics(
@@ -95,7 +127,7 @@ def create_internal_topics(
         for topic in sub.sources:
             if topic in internal:
                 configs = {"cleanup.policy": "delete", "retention.ms": "-1", "segment.bytes": "52428800"}
-                wanted[topic] = NewTopic(topic, sub.partitions, replication, configs)
+                wanted[topic] = NewTopic(topic, sub.counts[topic], replication, configs)
         for store, topic in sub.changelogs.items():
             if topic.startswith(f"{application_id}-") and topic.endswith("-changelog"):
                 supplier = topology.stores[store].supplier

@@ -12,7 +12,7 @@ import pytest
 from streams_brokers import cluster
 
 from odradek import Admin, Consumer, NewTopic, Producer, TopicPartition
-from streams import LONG, STRING, Streams, StreamsBuilder, TaskFailed, Topology
+from streams import LONG, STRING, Streams, StreamsBuilder, StreamsError, TaskFailed, Topology
 
 __all__ = ["cluster"]
 
@@ -114,6 +114,34 @@ def test_a_stream_meets_a_global_table_by_any_key(cluster: Any, topic: str) -> N
     finally:
         app.close()
     assert app.failure is None
+
+
+def test_an_app_that_is_a_little_early_waits_for_its_topics(cluster: Any, topic: str) -> None:
+    bootstrap, target = str(cluster.bootstrap), f"{topic}-out"
+    app = Streams(word_count(topic, target), {"application_id": f"{topic}-app", "bootstrap_servers": bootstrap,
+                                              "commit_interval_ms": 100})  # fmt: skip
+    app.start()
+    try:
+        until(lambda: app.lives > 1, "it has not found them")
+        with Admin(bootstrap_servers=bootstrap) as admin:
+            admin.create_topics([NewTopic(topic, PARTITIONS, -1), NewTopic(target, PARTITIONS, -1)])
+        expected = produce(bootstrap, topic, ["a b a"])
+        until(lambda: app.failure is not None or counts_in(bootstrap, target) == expected, "it has counted")
+    finally:
+        app.close()
+    assert app.failure is None
+
+
+def test_topics_that_cannot_be_joined_are_named(cluster: Any, topic: str) -> None:
+    bootstrap, other = str(cluster.bootstrap), f"{topic}-other"
+    with Admin(bootstrap_servers=bootstrap) as admin:
+        admin.create_topics([NewTopic(topic, 3, -1), NewTopic(other, 2, -1)])
+    builder = StreamsBuilder()
+    table = builder.table(other, key=STRING, value=STRING)
+    builder.stream(topic, key=STRING, value=STRING).join(table, lambda x, y: x + y).to("out")
+    app = Streams(builder.build(), {"application_id": f"{topic}-app", "bootstrap_servers": bootstrap})
+    with pytest.raises(StreamsError, match=f"{topic} has 3, {other} has 2"):
+        app.run()
 
 
 @pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once_v2"])

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,18 @@ def say(
 def read_counts(bootstrap: str, topic: str, partitions: int) -> dict[str, list[int]]:
     """Every count that was committed, by word, in order."""
     found: dict[str, list[int]] = {}
+    for record in read_records(bootstrap, topic, partitions):
+        found.setdefault(record.key.decode(), []).append(int.from_bytes(record.value, "big"))
+    return found
+
+
+def read_values(bootstrap: str, topic: str) -> list[str]:
+    """What was committed to its only partition, in order."""
+    return [record.value.decode() for record in read_records(bootstrap, topic, 1)]
+
+
+def read_records(bootstrap: str, topic: str, partitions: int) -> Iterator[Any]:
+    """What was committed and is there by now."""
     places = [TopicPartition(topic, number) for number in range(partitions)]
     reading = {"bootstrap.servers": bootstrap, "isolation.level": "read_committed", "retry.backoff.ms": 20}
     with Consumer({**reading, "retry.backoff.max.ms": 200, "reconnect.backoff.max.ms": 200}) as consumer:
@@ -110,10 +122,7 @@ def read_counts(bootstrap: str, topic: str, partitions: int) -> dict[str, list[i
         consumer.seek_to_beginning(places)
         ends = consumer.end_offsets(places)
         while any(consumer.position(place) < end for place, end in ends.items()):
-            for record in consumer.poll(200, 10_000):
-                count = int.from_bytes(record.value, "big")
-                found.setdefault(record.key.decode(), []).append(count)
-    return found
+            yield from consumer.poll(200, 10_000)
 
 
 def main(given: Mapping[str, Any]) -> None:

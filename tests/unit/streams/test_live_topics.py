@@ -114,3 +114,48 @@ def test_a_topic_that_a_pattern_matches_belongs_to_its_subtopology() -> None:
 def test_a_guarantee_nobody_gives_is_an_error() -> None:
     with pytest.raises(StreamsError, match="exactly_once_v2"):
         Streams(joined_and_counted(), {"application_id": "a", "processing_guarantee": "at_most_once"})
+
+
+def a_join(*, other: str = "r", repartitions: bool = False, fixed: int | None = None) -> Topology:
+    builder = StreamsBuilder()
+    both = {"key": STRING, "value": STRING}
+    left = builder.stream("l", **both)
+    if repartitions or fixed is not None:
+        left = left.select_key(lambda k, v: v).repartition(name="moved", partitions=fixed, **both)
+    left.join(builder.table(other, **both), lambda x, y: x + y, **both).to("out", **both)
+    return builder.build()
+
+
+def test_joined_topics_have_equally_many_partitions() -> None:
+    topology = a_join()
+    with pytest.raises(StreamsError, match="l has 4, r has 2"):
+        count_partitions(topology, subtopologies(topology, "app"), {"l": 4, "r": 2}, "app")
+
+
+def test_a_repartition_topic_has_as_many_as_what_it_is_joined_with() -> None:
+    topology = a_join(repartitions=True)
+    for mine, other in ((4, 2), (2, 4)):
+        subs = subtopologies(topology, "app")
+        count_partitions(topology, subs, {"l": mine, "r": other}, "app")
+        assert [sub.partitions for sub in subs] == [mine, other]
+        assert subs[1].counts == {"app-moved-repartition": other}
+
+
+def test_a_number_of_partitions_that_was_asked_for_must_fit() -> None:
+    topology = a_join(fixed=3)
+    count_partitions(topology, subtopologies(topology, "app"), {"l": 4, "r": 3}, "app")
+    with pytest.raises(StreamsError, match="app-moved-repartition has 3, r has 2"):
+        count_partitions(topology, subtopologies(topology, "app"), {"l": 4, "r": 2}, "app")
+
+
+def test_the_topics_of_a_foreign_key_join_fit_the_table_they_meet() -> None:
+    builder = StreamsBuilder()
+    both = {"key": STRING, "value": STRING}
+    orders, customers = builder.table("orders", **both), builder.table("customers", **both)
+    joined = orders.join(customers, lambda x, y: f"{x}{y}", foreign_key=lambda v: v, **both)
+    joined.to_stream().to("out", **both)
+    topology = builder.build()
+    subs = subtopologies(topology, "app")
+    count_partitions(topology, subs, {"orders": 4, "customers": 2}, "app")
+    counts = {topic: count for sub in subs for topic, count in sub.counts.items()}
+    assert {"REGISTRATION" in topic: count for topic, count in counts.items()} == {True: 2, False: 4}
