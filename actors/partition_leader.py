@@ -126,6 +126,7 @@ class PartitionLeader(Actor):
         if replica.leader is not self:
             request.answer(ErrorCode.NOT_LEADER_OR_FOLLOWER)
             return
+        machine.min_insync_replicas = replica.log.config.min_insync_replicas  # it may have been altered
         if request.acks == -1 and not machine.has_enough_replicas:
             request.answer(ErrorCode.NOT_ENOUGH_REPLICAS)
             return

@@ -76,6 +76,7 @@ class Acknowledgements:
             return
         if self._sender.recovery.wants_retry(queue, batch, error):
             self._sender.metrics.retries += 1
+            batch.error = error  # why it is still under way, until it is done
             return
         self._finish(queue, batch, -1, -1, error, finished)
 
@@ -133,7 +134,7 @@ class Acknowledgements:
             for batches in (queue.retries, queue.ready):
                 if batch in batches:
                     batches.remove(batch)
-            why = self._sender.cluster.last_failure or "no leader answered"
+            why = batch.error or self._sender.cluster.last_failure or "no leader answered"
             error = DeliveryTimedOut(f"not acknowledged within delivery.timeout.ms; {why}")
             if batch.sequence != NO_SEQUENCE:
                 queue.must_bump = queue.is_recovering = True  # whether it was written is open: its sequences are burnt

@@ -146,14 +146,15 @@ class LeaderMachine:
         return []
 
     def _commit_error(self) -> ErrorCode:
-        if len(self.isr) < self.min_insync_replicas:
+        if not self.has_enough_replicas:
             return ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
         return ErrorCode.NONE
 
     @property
     def has_enough_replicas(self) -> bool:
-        """Whether acks=all may be accepted now (min.insync.replicas)."""
-        return len(self.isr) >= self.min_insync_replicas
+        """Whether acks=all may be accepted now: `min.insync.replicas`, but never more than there are replicas, as in
+        Kafka. A topic of one replica can be written to although the brokers' default asks for two."""
+        return len(self.isr) >= min(self.min_insync_replicas, len(self.replicas))
 
     def _on_replicated(self, event: FollowerReplicated, now_ms: int) -> list[Effect]:
         progress = self.progress.get(event.follower)

@@ -87,6 +87,12 @@ def test_acks_all_is_refused_below_min_insync_replicas() -> None:
     assert a_leader().machine.has_enough_replicas
 
 
+def test_no_more_replicas_must_be_in_sync_than_there_are() -> None:
+    assert a_leader(following=(), replicas=(1,), isr=(1,), min_insync_replicas=2).machine.has_enough_replicas
+    assert not a_leader(following=(2,), replicas=(1, 2), isr=(1,), min_insync_replicas=3).machine.has_enough_replicas
+    assert a_leader(min_insync_replicas=9).machine.has_enough_replicas
+
+
 def test_an_ack_after_the_isr_fell_below_the_minimum_says_so() -> None:
     leader = a_leader()
     leader.step(Appended(11))
