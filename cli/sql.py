@@ -13,6 +13,7 @@ import typer
 
 from cli.options import DEFAULT_BOOTSTRAP, NOTHING, Bootstrap, Json, Sets, client_config
 from cli.output import Failed, Mistake, say
+from model.errors import OdradekError
 
 if TYPE_CHECKING:
     from streams.sql import SqlEngine
@@ -109,8 +110,16 @@ def _serve(engine: SqlEngine) -> None:
     engine.definitions.catch_up()
     _tell_problems(engine)
     say(f"serving {len(engine.definitions.queries)} queries; Ctrl-C ends it")
+    trouble = ""
     while not ends.wait(1.0):
-        engine.definitions.catch_up()
+        try:
+            engine.definitions.catch_up()
+        except (OdradekError, TimeoutError) as error:  # the queries wait the cluster's trouble out, and so do we
+            if str(error) != trouble:
+                say(f"the cluster is in trouble: {error}")
+            trouble = str(error)
+            continue
+        trouble = ""
         _tell_problems(engine)
 
 

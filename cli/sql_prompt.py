@@ -75,7 +75,7 @@ class Prompt:
 
         try:
             run(self._engine, typed, self._view)
-        except OdradekError as error:
+        except (OdradekError, TimeoutError) as error:
             print(error)
         except KeyboardInterrupt:
             print()

@@ -9,7 +9,7 @@ from typing import Any
 from clients.admin import Admin
 from clients.admin_types import NewTopic
 from clients.producer import Producer
-from model.errors import KafkaError, OdradekError, TopicAlreadyExists
+from model.errors import KafkaError, OdradekError, RequestTimedOut, TopicAlreadyExists, UnknownTopicOrPartition
 from streams.errors import StateStoreError
 from streams.live.app import Streams
 from streams.live.queryable import QueryableKeyValueStore, QueryableSessionStore, QueryableWindowStore
@@ -58,7 +58,10 @@ class ClusterBackend:
             pass
 
     def delete_topic(self, name: str) -> None:
-        self._admin.delete_topics([name])
+        try:
+            self._admin.delete_topics([name])
+        except UnknownTopicOrPartition:
+            pass  # somebody else was quicker
 
     def _writer(self) -> Producer:
         if self._producer is None:
@@ -73,7 +76,10 @@ class ClusterBackend:
             headers = list(record.headers) or None
             deliveries.append(producer.send(record.topic, record.value, record.key, timestamp_ms=at, headers=headers))
         for delivery in deliveries:
-            delivery.result(60.0)
+            try:
+                delivery.result(60.0)
+            except TimeoutError as error:
+                raise RequestTimedOut(str(error)) from None
 
     # -- queries
 

@@ -13,7 +13,7 @@ from streams.sql.backend import Failures, Query
 from streams.sql.catalog import Options, Source, check_formats, source_of, with_more_columns
 from streams.sql.errors import SqlError, listed, near
 from streams.sql.formats import Format
-from streams.sql.journal import Entry, still_valid
+from streams.sql.journal import Entries, Entry, still_valid
 from streams.sql.parser import parse
 from streams.sql.planned import Planned, Toolbox
 from streams.sql.planner import QueryPlanner
@@ -48,6 +48,8 @@ class Definitions:
         self._number = 0
         self._has_caught_up = False
         self._stopped: set[int] = set()
+        self._read: Entries = []
+        """Of others, not carried out yet."""
         self.queries: dict[str, Query] = {}
         self.started: set[str] = set()
         """Those that run in this engine."""
@@ -57,27 +59,42 @@ class Definitions:
     # -- the statements of others
 
     def catch_up(self) -> None:
-        """Take up what other engines of the service have defined, and what an earlier one did."""
+        """Take up what other engines of the service have defined, and what an earlier one did.
+
+        Raises what the cluster raises; the next call goes on where this one had to stop.
+        """
         journal = getattr(self._engine.backend, "journal", None)
         if journal is None:
             return
+        journal.settle()
         types = dict(self._engine.types)
-        entries = [(entry, parse(entry.text, types)[0]) for entry in journal.news()]
+        types |= {made.name: made.type for _, made in self._read if isinstance(made, CreateType)}
+        for entry in journal.news():
+            try:
+                self._read.append((entry, parse(entry.text, types)[0]))
+            except SqlError as error:
+                self._cannot(entry, error)
         if not self._has_caught_up:
             self._has_caught_up = True
-            if entries:
-                self._number = entries[-1][0].number + 1
-            entries, self._stopped = still_valid(entries)
-        for entry, statement in entries:
+            if self._read:
+                self._number = self._read[-1][0].number + 1
+            self._read, self._stopped = still_valid(self._read)
+        while self._read:
+            entry, statement = self._read[0]
             number, self._number = self._number, entry.number
             try:
                 self._carry_out(statement, entry.properties, is_ours=False)
             except StreamsError as error:
-                problem = error.in_text(entry.text) if isinstance(error, SqlError) else error
-                self.problems.append(f"{entry.text}\n{problem}")
-                log.warning("a statement can't be taken up again: %s", problem)
-            self._number = max(number, entry.number + 1)
+                self._cannot(entry, error)
+            finally:
+                self._number = max(number, entry.number + 1)
+            self._read.pop(0)
         self._stopped = set()
+
+    def _cannot(self, entry: Entry, error: StreamsError) -> None:
+        problem = error.in_text(entry.text) if isinstance(error, SqlError) else error
+        self.problems.append(f"{entry.text}\n{problem}")
+        log.warning("a statement can't be taken up again: %s", problem)
 
     def define(self, statement: Statement) -> Result:
         """Check, carry out, write down."""
@@ -278,10 +295,10 @@ class Definitions:
         self._check_unused(source, statement.at, "dropped")
         if source.query_id in self.queries:
             self._stop(str(source.query_id))
-        self._catalog.drop(source.name)
-        self._number += 1
         if statement.deletes_topic and is_ours:
             self._engine.backend.delete_topic(source.topic)
+        self._catalog.drop(source.name)
+        self._number += 1
         also = f", and topic {source.topic}" if statement.deletes_topic else ""
         return f"{source.kind} {source.name} dropped{also}"
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from model.errors import OdradekError, RequestTimedOut
 from model.ids import TopicPartition
 from streams.sql.statements import CreateAs, CreateType, Drop, DropType, InsertSelect, Statement, Terminate
 
 if TYPE_CHECKING:
     from clients.consumer import Consumer
+    from clients.delivery import Delivery
     from clients.producer import Producer
 
 
@@ -37,13 +39,31 @@ class Journal:
         self._exists = exists
         self._consumer: Consumer | None = None
         self._mine: set[int] = set()
+        self._unwritten: list[tuple[Entry, Delivery | None]] = []
 
     def write(self, entry: Entry) -> None:
-        """Returns when it can't get lost any more."""
-        if self._consumer is None and not self._exists(self.topic):
+        """Returns when it can't get lost any more. Raises what the cluster raises; it is then written by `settle`."""
+        self._unwritten.append((entry, None))
+        self.settle()
+
+    def settle(self) -> None:
+        """Write what could not be written when it should have been. Each is written once, in order."""
+        if self._unwritten and self._consumer is None and not self._exists(self.topic):
             self._create(self.topic)
-        data = msgspec.json.encode(entry._asdict())
-        self._mine.add(self._producer().send(self.topic, data, partition=0).result(30.0).offset)
+        while self._unwritten:
+            entry, delivery = self._unwritten[0]
+            if delivery is None:
+                data = msgspec.json.encode(entry._asdict())
+                delivery = self._producer().send(self.topic, data, partition=0)
+            self._unwritten[0] = (entry, delivery)  # it may be written although we don't wait for it any longer
+            try:
+                self._mine.add(delivery.result(30.0).offset)
+            except TimeoutError as error:
+                raise RequestTimedOut(f"{self.topic}: {error}") from None
+            except OdradekError:
+                self._unwritten[0] = (entry, None)
+                raise
+            self._unwritten.pop(0)
 
     def news(self) -> Iterator[Entry]:
         """What others have written since the last time."""
