@@ -62,9 +62,9 @@ class FixedKeyRecord(msgspec.Struct, Generic[K, V], frozen=True, gc=False):
 
 
 class RecordMetadata(NamedTuple):
-    """Where the record being processed came from. None inside punctuations."""
+    """Where the record being processed came from. In a punctuation: topic None, partition and offset -1."""
 
-    topic: str
+    topic: str | None
     partition: int
     offset: int
 

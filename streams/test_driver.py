@@ -69,6 +69,7 @@ class TopologyTestDriver:
         self._batch_sources = {}
         if self._global_task is None:
             self._batch_sources = closed_sources(self._task_.batch_sources(), self._task_.sources)
+        self._matched: dict[str, str] = {}
         self._patterns: dict[str, re.Pattern[str]] = {
             node.pattern.pattern: node.pattern
             for node in topology.nodes.values()
@@ -142,7 +143,7 @@ class TopologyTestDriver:
         if source is None and not is_global:
             raise StreamsError(f"unknown topic: {topic}")
         if source is not None:
-            self._enqueue(source, key, value, timestamp, headers)
+            self._enqueue(source, topic, key, value, timestamp, headers)
             self._complete()
         if is_global:
             self._update_global(topic, key, value, timestamp, headers)
@@ -186,12 +187,13 @@ class TopologyTestDriver:
             self._unread.setdefault(batch.topic, []).append(batch)
             if batch.topic in self._batch_sources and not self._run_batch(batch.topic, batch.data, batch):
                 for key, value, timestamp, headers in zip(*batch.data, strict=True):
-                    self._enqueue(batch.topic, key, value, timestamp, headers)
+                    self._enqueue(batch.topic, batch.topic, key, value, timestamp, headers)
                     self._complete()
 
     def _source_of(self, topic: str) -> str | None:
+        """The topic, or the pattern that it matches."""
         if topic in self._task_.sources:
-            return topic
+            return self._matched.get(topic, topic)
         for name, pattern in self._patterns.items():
             if pattern.fullmatch(topic):
                 return name
@@ -202,8 +204,14 @@ class TopologyTestDriver:
         self._offsets[topic] = offset + 1
         return offset
 
-    def _enqueue(self, source: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers) -> None:
-        self._task_.add_records(source, 0, ((self._offset(source), timestamp, key, value, headers),))
+    def _enqueue(
+        self, source: str, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers
+    ) -> None:
+        """`source` is the topic, or the pattern that it matches: topics of one pattern share their offsets."""
+        if topic not in self._task_.sources:
+            self._task_.assign(topic, 0, source=source)
+            self._matched[topic] = source
+        self._task_.add_records(topic, 0, ((self._offset(source), timestamp, key, value, headers),))
 
     def _update_global(
         self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers
@@ -228,7 +236,7 @@ class TopologyTestDriver:
             timestamp = NO_TIMESTAMP if record.timestamp is None else record.timestamp
             source = self._source_of(topic)
             if source is not None:
-                self._enqueue(source, record.key, record.value, timestamp, record.headers)
+                self._enqueue(source, topic, record.key, record.value, timestamp, record.headers)
             if self._global_task is not None and topic in self._global_task.sources:
                 self._update_global(topic, record.key, record.value, timestamp, record.headers)
 

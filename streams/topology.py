@@ -118,7 +118,7 @@ class Topology:
     def add_state_store(self, builder: StoreBuilder, *processors: str) -> Topology:
         """Add a store and connect it to `processors`."""
         known = self.stores.get(builder.name)
-        if known is not None and known is not builder and known != builder:
+        if known is not None and known is not builder:
             raise TopologyError(f"a different store has already been added with the name {builder.name}")
         if builder.name in self.global_stores:
             raise TopologyError(f"{builder.name} is the name of a global store")

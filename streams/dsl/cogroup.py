@@ -108,8 +108,9 @@ class CogroupedKStream(Flow[K, V]):
                 SessionWindowedSerde(materialized.key_serde),
                 windows.grace_ms + windows.gap_ms,
             )
+        window_store = materialized.window_store(windows, on_update)
         return (
-            lambda aggregator: windowed_operator(windows, materialized, initializer, aggregator, on_update, None),
+            lambda aggregator: windowed_operator(window_store, windows, initializer, aggregator, on_update, None),
             TimeWindowedSerde(materialized.key_serde, window_size_ms(windows)),
             windows.grace_ms,
         )

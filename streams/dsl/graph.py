@@ -153,9 +153,12 @@ class ProcessorStep(GraphNode):
 
     def write(self, topology: Topology) -> None:
         topology.add_operator(self.name, self.operator, *self.parent_names)
-        names = self._store_names() if callable(self._store_names) else self._store_names
-        if names:
-            topology.connect_processor_and_state_stores(self.name, *names)
+        if self.store_names:
+            topology.connect_processor_and_state_stores(self.name, *self.store_names)
+
+    @property
+    def store_names(self) -> Sequence[str]:
+        return self._store_names() if callable(self._store_names) else self._store_names
 
 
 class VersionedStep(ProcessorStep):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streams.dsl.graph import GraphNode
+from streams.dsl.graph import GraphNode, ProcessorStep
 from streams.engine.operator import Operator, TableOperator
+from streams.errors import TopologyError
 from streams.operators.stateless import PassThrough
 from streams.topology import Topology
 
@@ -35,6 +36,24 @@ class StreamJoinStep(GraphNode):
         topology.add_operator(*self._this, self.windowed_names[0])
         topology.add_operator(*self._other, self.windowed_names[1])
         topology.add_operator(self.name, PassThrough(), self._this[0], self._other[0])
+
+
+class GraceJoinStep(ProcessorStep):
+    """A stream-table join that waits for late rows: every store it reads must be versioned, with history enough."""
+
+    def __init__(self, name: str, operator: Operator, store_names: Sequence[str], grace_ms: int) -> None:
+        super().__init__(name, operator, store_names)
+        self._wait_ms = grace_ms
+
+    def write(self, topology: Topology) -> None:
+        super().write(topology)
+        for store_name in self.store_names:
+            supplier = topology.stores[store_name].supplier
+            if not supplier.is_versioned:
+                raise TopologyError(f"{self.name}: a table must be versioned for a stream to wait for it")
+            if supplier.retention_ms < self._wait_ms:
+                kept_ms = supplier.retention_ms
+                raise TopologyError(f"{self.name} waits {self._wait_ms} ms, and store {store_name} keeps {kept_ms} ms")
 
 
 class TableJoinStep(GraphNode):

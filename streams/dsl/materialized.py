@@ -119,6 +119,7 @@ class Materialized:
             retention_ms=retention_ms,
             window_size_ms=size_ms,
             is_time_ordered=emit_strategy.is_on_window_close,
+            has_key_index=isinstance(windows, SlidingWindows),
         )
         if supplier.kind is not StoreKind.WINDOW:
             raise TopologyError(f"store {supplier.name} can't hold windows: it is a {supplier.kind.value} store")

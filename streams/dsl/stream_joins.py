@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.dsl.base import Flow, K, V
 from streams.dsl.graph import ProcessorStep
-from streams.dsl.join_steps import StreamJoinStep
+from streams.dsl.join_steps import GraceJoinStep, StreamJoinStep
 from streams.errors import TopologyError
 from streams.functions import joiner_with_key, reversed_joiner
 from streams.operators.stream_join import JoinWindow, SelfJoin, StreamJoin
@@ -136,7 +136,10 @@ class StreamJoins(Flow[K, V]):
                 serde_topic=name,
             )
         operator = StreamTableJoin(table.operator, joiner, is_left=is_left, buffer=buffer)
-        node = ProcessorStep(name, operator, table.operator.view_store_names)
+        store_names = table.operator.view_store_names
+        node = ProcessorStep(name, operator, store_names)
+        if options.grace is not None:
+            node = GraceJoinStep(name, operator, store_names, to_ms(options.grace))
         node.ignores_null_keys = not is_left
         self.plan.add(node, stream.node)
         return KStream(self.plan, node, name, key_serde, None, sources, needs_repartition=False)

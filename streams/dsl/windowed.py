@@ -13,6 +13,7 @@ from streams.operators.session_aggregate import SessionAggregate
 from streams.operators.sliding_aggregate import SlidingAggregate
 from streams.operators.window_aggregate import WindowAggregate
 from streams.serdes import LONG, Serde
+from streams.stores.builder import StoreBuilder
 from streams.windowed_keys import SessionWindowedSerde, TimeWindowedSerde, Windowed
 from streams.windows import EmitStrategy, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows
 
@@ -113,9 +114,8 @@ class TimeWindowedKStream(WindowedStream[K, V]):
     ) -> KTable[Any, Any]:
         grouped, windows = self._grouped, self._windows
         function = grouped.plan.named(name, prefix)
-        operator = windowed_operator(
-            windows, materialized, initializer, aggregator, self._emit_strategy, self._late(late)
-        )
+        store = materialized.window_store(windows, self._emit_strategy)
+        operator = windowed_operator(store, windows, initializer, aggregator, self._emit_strategy, self._late(late))
         return grouped.aggregated(
             function,
             operator,
@@ -130,15 +130,14 @@ def window_size_ms(windows: TimeWindows | UnlimitedWindows | SlidingWindows) -> 
 
 
 def windowed_operator(
+    store: StoreBuilder,
     windows: TimeWindows | UnlimitedWindows | SlidingWindows,
-    materialized: Materialized,
     initializer: Callable[[], Any],
     aggregator: Aggregator,
     emit_strategy: EmitStrategy,
     late: LateRecords | None,
 ) -> WindowAggregate | SlidingAggregate:
     """The operator that fits the windows."""
-    store = materialized.window_store(windows, emit_strategy)
     if isinstance(windows, SlidingWindows):
         return SlidingAggregate(store, windows, initializer, aggregator, emit_strategy, late)
     return WindowAggregate(store, windows, initializer, aggregator, emit_strategy, late)

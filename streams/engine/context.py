@@ -34,7 +34,7 @@ class TaskContext:
         self.application_id = config.application_id
         self.collector = collector
         self.wall_clock_ms = wall_clock_ms
-        self.topic = ""
+        self.topic: str | None = ""  # until the first record; None in a punctuation
         self.partition = -1
         self.offset = -1
         self.timestamp = NO_TIMESTAMP

@@ -36,13 +36,13 @@ class DeadLetters:
             self._context.collector.send(ProducedRecord(self.topic, key, value, timestamp, headers))
 
 
-def reason(error: Exception, topic: str, partition: int, offset: int) -> Headers:
+def reason(error: Exception, topic: str | None, partition: int, offset: int) -> Headers:
     """What went wrong and where the record lies."""
     told = {
         "exception": f"{type(error).__module__}.{type(error).__qualname__}",
         "message": str(error),
         "stacktrace": "".join(traceback.format_exception(error)),
-        "topic": topic,
+        "topic": topic or "",
         "partition": str(partition),
         "offset": str(offset),
     }

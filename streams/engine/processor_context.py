@@ -65,9 +65,9 @@ class ProcessorContext:
         return self._task.schedule(self._node.name, interval_ms, type_, callback, start_time_ms)
 
     def record_metadata(self) -> RecordMetadata | None:
-        """Topic, partition and offset of the source record; None in a punctuation."""
+        """Topic, partition and offset of the source record; None while processors are initialised."""
         task = self._task
-        return RecordMetadata(task.topic, task.partition, task.offset) if task.offset >= 0 else None
+        return RecordMetadata(task.topic, task.partition, task.offset) if task.topic != "" else None
 
     def commit(self) -> None:
         """Ask for a commit soon."""

@@ -297,7 +297,7 @@ class Task:
 
     def _punctuate(self, schedule: Schedule, now: int) -> None:
         context = self.context
-        context.topic, context.partition, context.offset = "", -1, -1
+        context.topic, context.partition, context.offset = None, -1, -1
         context.timestamp, context.headers = now, ()
         try:
             schedule.callback(now)

@@ -29,7 +29,7 @@ class _Origin(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    topic: str
+    topic: str | None
     partition: int
     offset: int
 

@@ -77,6 +77,8 @@ class _Sliding:
             if self._late is not None:
                 self._late(key, value, timestamp, headers)
             return
+        if self._difference_ms == 0:
+            raise ValueError("a sliding window of one point in time would end before it begins")
         if timestamp < self._difference_ms:
             self._process_early(key, value, timestamp, headers)
             return

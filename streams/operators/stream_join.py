@@ -123,8 +123,12 @@ class StreamJoin(Operator):
         grace_ms, windows = self._windows.grace_ms, self._windows
         interval_ms = task.config.outer_join_emit_interval_ms
 
+        waits_ms = after_ms + grace_ms
+
         def emit_closed(headers: Headers) -> None:
-            if clock.oldest_unmatched + after_ms + grace_ms >= clock.stream_time:
+            oldest = clock.oldest_unmatched
+            # With nothing waiting Kafka's sum overflows, so that it looks, and has then looked for this interval.
+            if oldest + waits_ms >= clock.stream_time and not (oldest == MAX_TIME and waits_ms > 0):
                 return
             now_ms = task.wall_clock_ms()
             if now_ms < clock.next_emit_ms:

@@ -37,6 +37,9 @@ class StoreSupplier:
     retain_duplicates: bool = False
     segment_interval_ms: int | None = None
     is_time_ordered: bool = False
+    has_key_index: bool = False
+    forgets_timestamps: bool = False
+    """Whether a table in this store finds NO_TIMESTAMP with each row it reads back."""
 
     @property
     def is_versioned(self) -> bool:
@@ -94,6 +97,11 @@ class Stores:
 
     @staticmethod
     def persistent_key_value_store(name: str) -> StoreSupplier:
+        """For stores of your own. A table kept in it loses its rows' timestamps, as in Kafka: give it the next one."""
+        return StoreSupplier(_named(name), StoreKind.KEY_VALUE, True, forgets_timestamps=True)
+
+    @staticmethod
+    def persistent_timestamped_key_value_store(name: str) -> StoreSupplier:
         return StoreSupplier(_named(name), StoreKind.KEY_VALUE, True)
 
     @staticmethod
@@ -113,6 +121,14 @@ class Stores:
 
     @staticmethod
     def persistent_window_store(
+        name: str, retention: Duration, window_size: Duration, retain_duplicates: bool = False
+    ) -> StoreSupplier:
+        """For stores of your own. A windowed table kept in it loses its rows' timestamps: give it the next one."""
+        timestamped = Stores.persistent_timestamped_window_store(name, retention, window_size, retain_duplicates)
+        return replace(timestamped, forgets_timestamps=True)
+
+    @staticmethod
+    def persistent_timestamped_window_store(
         name: str, retention: Duration, window_size: Duration, retain_duplicates: bool = False
     ) -> StoreSupplier:
         retention_ms, size_ms = _retention(retention, window_size)

@@ -35,11 +35,11 @@ class RecordOrigin(NamedTuple):
     timestamp: int
     offset: int
     partition: int
-    topic: str
+    topic: str | None
     headers: Headers
 
     def encode(self) -> bytes:
-        topic = self.topic.encode()
+        topic = (self.topic or "").encode()
         parts = [_LONG.pack(self.timestamp), _LONG.pack(self.offset), _INT.pack(len(topic)), topic]
         parts += [_INT.pack(self.partition), _INT.pack(len(self.headers))]
         for name, value in self.headers:
@@ -64,7 +64,7 @@ class RecordOrigin(NamedTuple):
     @property
     def size(self) -> int:
         """Kafka's estimate of the memory it takes, which bounds by bytes go by."""
-        return 20 + len(self.topic) + sum(len(name) + len(value or b"") for name, value in self.headers)
+        return 20 + len(self.topic or "") + sum(len(name) + len(value or b"") for name, value in self.headers)
 
 
 class _Buffered(NamedTuple):

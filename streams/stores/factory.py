@@ -63,6 +63,7 @@ def _window_store(builder: StoreBuilder, context: StoreContext, byte_maps: ByteM
         supplier.segment_interval_ms or segment_interval_ms(supplier.retention_ms),
         supplier.retain_duplicates,
         supplier.is_time_ordered,
+        supplier.has_key_index,
         context,
     )
     return WindowStore(builder, context, persistent, True)

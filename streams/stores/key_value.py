@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from streams.errors import StateStoreError
-from streams.records import Headers
+from streams.records import NO_TIMESTAMP, Headers
 from streams.serdes import Serde
 from streams.stores.builder import StoreBuilder, StoreKind
 from streams.stores.byte_map import ByteMap, SortedKeys, after_prefix
@@ -227,6 +227,7 @@ class PersistentKeyValueStore(KeyValueStore[K, V]):
         self._bytes = byte_map
         self._cache: dict[Any, Any] = {}
         self._dirty: dict[Any, None] = {}
+        self._forgets_timestamps = self.is_timestamped and builder.supplier.forgets_timestamps
 
     def get(self, key: K) -> V | None:
         place: Any = key if self._keeps_keys else self._key_bytes(key)
@@ -244,13 +245,16 @@ class PersistentKeyValueStore(KeyValueStore[K, V]):
 
     def _save(self, key: K, value: V | None) -> None:
         place: Any = key if self._keeps_keys else self._key_bytes(key)
+        if self._forgets_timestamps and value is not None:
+            row: Any = value
+            value = (row[0], NO_TIMESTAMP)  # type: ignore[assignment]
         self._cache[place] = value if self._keeps_values else self._encode(value)
         self._dirty[place] = None
         if len(self._dirty) > self.max_cached:
             self.commit()
 
     def batch_rows(self, keys: Sequence[K]) -> dict[K, Any] | None:
-        if not self._keeps_keys or not self._keeps_values:
+        if not self._keeps_keys or not self._keeps_values or self._forgets_timestamps:
             return None
         if len(self._dirty) > self.max_cached:
             self.commit()
@@ -270,9 +274,12 @@ class PersistentKeyValueStore(KeyValueStore[K, V]):
             self.commit()
             self._cache.clear()
         if self.is_timestamped:
-            pack = _LONG.pack
+            pack, forgets = _LONG.pack, self._forgets_timestamps
             self._bytes.put_all(
-                {key: None if value is None else pack(timestamp) + value for key, value, timestamp, _ in records}
+                {
+                    key: None if value is None else pack(NO_TIMESTAMP if forgets else timestamp) + value
+                    for key, value, timestamp, _ in records
+                }
             )
         else:
             self._bytes.put_all({key: value for key, value, _, _ in records})

@@ -26,7 +26,7 @@ class StoreContext(Protocol):
 
     timestamp: int
     headers: Headers
-    topic: str
+    topic: str | None
     partition: int
     offset: int
     dropped_records: int

@@ -32,30 +32,55 @@ class VersionedRecord(NamedTuple, Generic[V]):
 
 
 class _Versions:
-    """One key's versions in order of time; a None value is a tombstone."""
+    """One key's versions in order of time; a None value is a tombstone.
 
-    __slots__ = ("times", "values")
+    Kafka knows most tombstones only as the end of the version before. Those in `late`, put before a later version,
+    are versions of their own.
+    """
+
+    __slots__ = ("late", "times", "values")
 
     def __init__(self) -> None:
         self.times: list[int] = []
         self.values: list[bytes | None] = []
+        self.late: set[int] = set()
 
     @classmethod
     def read(cls, data: bytes | None) -> _Versions:
-        """From the bytes that `written` gave: time, length (-1: tombstone) and value of each version."""
+        """From the bytes that `written` gave: time, length (-1: tombstone, -2: late) and value of each version."""
         versions, at = cls(), 0
         while data and at < len(data):
             timestamp, length = _VERSION.unpack_from(data, at)
             at += _VERSION.size + max(length, 0)
             versions.times.append(timestamp)
             versions.values.append(None if length < 0 else data[at - length : at])
+            if length == -2:
+                versions.late.add(timestamp)
         return versions
 
     def written(self) -> bytes:
         parts = []
         for timestamp, value in zip(self.times, self.values, strict=True):
-            parts += [_VERSION.pack(timestamp, -1 if value is None else len(value)), value or b""]
+            length = len(value) if value is not None else -2 if timestamp in self.late else -1
+            parts += [_VERSION.pack(timestamp, length), value or b""]
         return b"".join(parts)
+
+    def replace(self, at: int, value: bytes | None) -> None:
+        """A tombstone in place of the latest version leaves nothing behind where no version ends then."""
+        follows_value = at > 0 and (self.values[at - 1] is not None or self.times[at - 1] in self.late)
+        is_latest = at + 1 == len(self.times)
+        if value is None and is_latest and self.values[at] is not None and not follows_value:
+            del self.times[at], self.values[at]
+            return
+        self.values[at] = value
+        self.mark(at)
+
+    def mark(self, at: int) -> None:
+        """Note whether what was put at `at` is a late tombstone."""
+        if self.values[at] is None and at + 1 < len(self.times):
+            self.late.add(self.times[at])
+        else:
+            self.late.discard(self.times[at])
 
 
 class VersionedKeyValueStore(StateStore, Generic[K, V]):
@@ -111,13 +136,14 @@ class VersionedKeyValueStore(StateStore, Generic[K, V]):
         at = bisect_left(times, timestamp)
         valid_to = times[at] if at < len(times) else IS_LATEST
         if at < len(times) and times[at] == timestamp:
-            values[at] = value
             valid_to = times[at + 1] if at + 1 < len(times) else IS_LATEST
+            versions.replace(at, value)
         elif valid_to != IS_LATEST and self._is_expired(valid_to):
             return NOT_PUT
         else:
             times.insert(at, timestamp)
             values.insert(at, value)
+            versions.mark(at)
         return valid_to
 
     def _versions(self, key: bytes) -> _Versions:
@@ -150,6 +176,7 @@ class VersionedKeyValueStore(StateStore, Generic[K, V]):
         while gone + 1 < len(times) and self._is_expired(times[gone + 1]):
             gone += 1
         if gone:
+            versions.late.difference_update(times[:gone])
             del times[:gone]
             del versions.values[:gone]
 

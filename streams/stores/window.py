@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
 from streams.errors import StateStoreError
-from streams.records import Headers
+from streams.records import NO_TIMESTAMP, Headers
 from streams.stores.builder import StoreBuilder, StoreKind
 from streams.stores.store import StateStore, StoreContext
 from streams.stores.window_bytes import WindowBytes, WindowEntry
@@ -30,6 +30,7 @@ class WindowStore(StateStore, Generic[K, V]):
         self.name = builder.name
         self.is_persistent = is_persistent
         self.is_timestamped = builder.supplier.kind is StoreKind.TIMESTAMPED_WINDOW
+        self._forgets_timestamps = builder.supplier.forgets_timestamps
         self.window_size_ms = builder.supplier.window_size_ms
         self._retain_duplicates = builder.supplier.retain_duplicates
         self._windows = windows
@@ -58,7 +59,7 @@ class WindowStore(StateStore, Generic[K, V]):
                 value_bytes = self._value_bytes(value)
         stored = value_bytes
         if value_bytes is not None and timestamp is not None:
-            stored = _LONG.pack(timestamp) + value_bytes
+            stored = _LONG.pack(NO_TIMESTAMP if self._forgets_timestamps else timestamp) + value_bytes
         self._windows.put(key_bytes, stored, window_start)
         if self._write is not None:
             if self._retain_duplicates:
@@ -66,7 +67,9 @@ class WindowStore(StateStore, Generic[K, V]):
             self._write(key_bytes + _TAIL.pack(window_start, self._sequence), value_bytes, timestamp, ())
 
     def restore(self, key: bytes, value: bytes | None, timestamp: int, headers: Headers) -> None:
-        stored = _LONG.pack(timestamp) + value if value is not None and self.is_timestamped else value
+        stored = value
+        if value is not None and self.is_timestamped:
+            stored = _LONG.pack(NO_TIMESTAMP if self._forgets_timestamps else timestamp) + value
         start, sequence = _TAIL.unpack(key[-12:])
         if self._retain_duplicates:
             self._sequence = max(self._sequence, sequence)
@@ -103,10 +106,10 @@ class WindowStore(StateStore, Generic[K, V]):
         return self._range(key_from, key_to, time_from, time_to, True)
 
     def fetch_all(self, time_from: int, time_to: int) -> Iterator[tuple[Windowed[K], V]]:
-        return self._of_keys(self._windows.fetch_range(None, None, time_from, time_to, False))
+        return self._of_keys(self._windows.fetch_all(time_from, time_to, False))
 
     def backward_fetch_all(self, time_from: int, time_to: int) -> Iterator[tuple[Windowed[K], V]]:
-        return self._of_keys(self._windows.fetch_range(None, None, time_from, time_to, True))
+        return self._of_keys(self._windows.fetch_all(time_from, time_to, True))
 
     def all(self) -> Iterator[tuple[Windowed[K], V]]:
         return self._of_keys(self._windows.all(False))

@@ -36,7 +36,11 @@ class WindowBytes(Protocol):
 
     def fetch_range(
         self, low_key: bytes | None, high_key: bytes | None, low: int, high: int, reverse: bool
-    ) -> Iterator[WindowEntry]: ...
+    ) -> Iterator[WindowEntry]:
+        """By key first where the store has an order for it."""
+
+    def fetch_all(self, low: int, high: int, reverse: bool) -> Iterator[WindowEntry]:
+        """All keys; by time first where the store has an order for it."""
 
     def all(self, reverse: bool) -> Iterator[WindowEntry]: ...
 
@@ -132,7 +136,8 @@ class MemoryWindowBytes:
         return max(low, self._latest - self._retention_ms + 1)
 
     def get(self, key: bytes, start: int) -> bytes | None:
-        if start <= self._latest - self._retention_ms:
+        """None where there may be several."""
+        if start <= self._latest - self._retention_ms or self._retain_duplicates:
             return None
         entries = self._windows.get(key, {}).get(start)
         return entries[0][1] if entries else None
@@ -164,8 +169,11 @@ class MemoryWindowBytes:
             entries += [(key, start, value) for _, key, value in at_start]
         return reversed(entries) if reverse else iter(entries)
 
+    def fetch_all(self, low: int, high: int, reverse: bool) -> Iterator[WindowEntry]:
+        return self.fetch_range(None, None, low, high, reverse)
+
     def all(self, reverse: bool) -> Iterator[WindowEntry]:
-        return self.fetch_range(None, None, 0, self._starts[-1] if self._starts else 0, reverse)
+        return self.fetch_all(0, self._starts[-1] if self._starts else 0, reverse)
 
     def commit(self) -> None:
         """Nothing waits."""
@@ -182,7 +190,8 @@ def segment_interval_ms(retention_ms: int) -> int:
 class PersistentWindowBytes:
     """Entries `segment ‖ key ‖ start ‖ sequence` in an ordered map.
 
-    A time-ordered store, for emit-on-close, also writes an index `segment ‖ start ‖ key ‖ sequence`, and scans by that.
+    A time-ordered store, for emit-on-close, also writes an index `segment ‖ start ‖ key ‖ sequence`, and scans by that;
+    with `has_key_index` (Kafka gives one to sliding windows) only when it scans all keys.
     """
 
     def __init__(
@@ -192,6 +201,7 @@ class PersistentWindowBytes:
         interval_ms: int,
         retain_duplicates: bool,
         is_time_ordered: bool,
+        has_key_index: bool,
         context: StoreContext,
     ) -> None:
         self._bytes = byte_map
@@ -199,6 +209,7 @@ class PersistentWindowBytes:
         self._interval_ms = interval_ms
         self._retain_duplicates = retain_duplicates
         self._is_time_ordered = is_time_ordered
+        self._has_key_index = has_key_index
         self._context = context
         self._latest = NO_TIME
         self._sequence = 0
@@ -244,10 +255,10 @@ class PersistentWindowBytes:
                 self._bytes.delete_range(space + _LONG.pack(segment), space + _LONG.pack(segment + 1))
 
     def _oldest(self, low: int) -> int:
-        return max(low, self._latest - self._retention_ms + (0 if self._is_time_ordered else 1))
+        return max(0, low, self._latest - self._retention_ms + (0 if self._is_time_ordered else 1))
 
     def get(self, key: bytes, start: int) -> bytes | None:
-        if start < self._oldest(start):
+        if start < self._latest - self._retention_ms + (0 if self._is_time_ordered else 1):
             return None
         return self._bytes.get(b"\x00" + _LONG.pack(self._segment(start)) + key + _TAIL.pack(start, self._sequence))
 
@@ -261,7 +272,7 @@ class PersistentWindowBytes:
         size = 9 + len(key) + 12
         for segment in self._segments_between(low, high, reverse) if high >= low else ():
             prefix = b"\x00" + _LONG.pack(segment) + key
-            bottom, top = prefix + _TAIL.pack(max(low, 0), 0), prefix + _TAIL.pack(high, 0x7FFFFFFF) + b"\x00"
+            bottom, top = prefix + _TAIL.pack(low, 0), prefix + _TAIL.pack(high, 0x7FFFFFFF) + b"\x00"
             for place, value in self._bytes.scan(bottom, top, reverse=reverse):
                 if len(place) == size:
                     yield key, _LONG.unpack(place[-12:-4])[0], value
@@ -270,15 +281,13 @@ class PersistentWindowBytes:
         self, low_key: bytes | None, high_key: bytes | None, low: int, high: int, reverse: bool
     ) -> Iterator[WindowEntry]:
         low = self._oldest(low)
-        if high < low:
-            return
-        if self._is_time_ordered:
+        if self._is_time_ordered and not self._has_key_index:
             yield from self._fetch_by_time(low_key, high_key, low, high, reverse)
             return
-        for segment in self._segments_between(low, high, reverse):
+        for segment in self._segments_between(low, high, reverse) if high >= low else ():
             prefix = b"\x00" + _LONG.pack(segment)
             bottom = prefix + (low_key or b"")
-            top = b"\x00" + _LONG.pack(segment + 1) if high_key is None else prefix + high_key + b"\xff" * 13
+            top = b"\x00" + _LONG.pack(segment + 1) if high_key is None else prefix + _above(high_key, high)
             for place, value in self._bytes.scan(bottom, top, reverse=reverse):
                 key, start = place[9:-12], _LONG.unpack(place[-12:-4])[0]
                 if (
@@ -288,22 +297,27 @@ class PersistentWindowBytes:
                 ):
                     yield key, start, value
 
+    def fetch_all(self, low: int, high: int, reverse: bool) -> Iterator[WindowEntry]:
+        if not self._is_time_ordered:
+            return self.fetch_range(None, None, low, high, reverse)
+        return self._fetch_by_time(None, None, self._oldest(low), high, reverse)
+
     def _fetch_by_time(
         self, low_key: bytes | None, high_key: bytes | None, low: int, high: int, reverse: bool
     ) -> Iterator[WindowEntry]:
-        for segment in self._segments_between(low, high, reverse):
+        for segment in self._segments_between(low, high, reverse) if high >= low else ():
             prefix = b"\x01" + _LONG.pack(segment)
-            bottom, top = prefix + _LONG.pack(max(low, 0)), prefix + _LONG.pack(high) + b"\xff" * 64
+            bottom, top = prefix + _LONG.pack(low), prefix + _LONG.pack(high) + b"\xff" * 64
             for place, _ in self._bytes.scan(bottom, top, reverse=reverse):
                 start, key = _LONG.unpack(place[9:17])[0], place[17:-4]
-                if start <= high and (low_key is None or key >= low_key) and (high_key is None or key <= high_key):
+                if (low_key is None or key >= low_key) and (high_key is None or key <= high_key):
                     value = self._bytes.get(b"\x00" + place[1:9] + key + place[9:17] + place[-4:])
                     if value is not None:
                         yield key, start, value
 
     def all(self, reverse: bool) -> Iterator[WindowEntry]:
         last = self._segments[-1] * self._interval_ms + self._interval_ms if self._segments else 0
-        return self.fetch_range(None, None, 0, last, reverse)
+        return self.fetch_all(0, last, reverse)
 
     def commit(self) -> None:
         """Writes went through already."""
@@ -311,3 +325,12 @@ class PersistentWindowBytes:
     def close(self) -> None:
         self._bytes.flush()
         self._bytes.close()
+
+
+def _above(key: bytes, time: int) -> bytes:
+    """Where a scan up to `key` ends: behind its windows up to `time`, as in Kafka.
+
+    What sorts behind that is not found, be its key smaller: a later window of a key that `key` continues with zeros.
+    Times that don't begin with a zero byte could hide more than that, and get a wider end.
+    """
+    return key + (_TAIL.pack(time, 0x7FFFFFFF) + b"\x00" if time < 1 << 56 else b"\xff" * 13)
