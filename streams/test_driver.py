@@ -144,6 +144,8 @@ class TopologyTestDriver:
             raise StreamsError(f"unknown topic: {topic}")
         if source is not None:
             self._enqueue(source, topic, key, value, timestamp, headers)
+            if not self._task_.has_records:
+                self._follow_up()
             self._complete()
         if is_global:
             self._update_global(topic, key, value, timestamp, headers)
@@ -225,9 +227,13 @@ class TopologyTestDriver:
         self._capture()
         task = self._task_
         while task.process_one():
-            task.punctuate_stream_time()
-            task.commit_buffers()
-            self._capture()
+            self._follow_up()
+
+    def _follow_up(self) -> None:
+        """What comes after each record, even one that was dropped as it was read."""
+        self._task_.punctuate_stream_time()
+        self._task_.commit_buffers()
+        self._capture()
 
     def _capture(self) -> None:
         for record in self._collector.drain():

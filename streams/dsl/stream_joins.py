@@ -193,6 +193,7 @@ class JoinOptions:
         self, name: str, supplier: StoreSupplier | None, windows: JoinWindows, value: Serde[Any] | None
     ) -> StoreBuilder:
         """One side's window store, with a place for each record even if they share key and time."""
+        is_logged = self.is_logged or supplier is not None  # Kafka asks only about stores that it makes itself
         if supplier is None:
             supplier = StoreSupplier(
                 f"{name}-store", StoreKind.WINDOW, None, windows.retention_ms, windows.size_ms, retain_duplicates=True
@@ -200,7 +201,7 @@ class JoinOptions:
         fits = (supplier.retention_ms, supplier.window_size_ms) == (windows.retention_ms, windows.size_ms)
         if not supplier.retain_duplicates or not fits:
             raise TopologyError(f"store {supplier.name} must retain duplicates and fit the windows of the join")
-        return StoreBuilder(supplier, self.key, value, is_logged=self.is_logged, is_cached=False)
+        return StoreBuilder(supplier, self.key, value, is_logged=is_logged, is_cached=False)
 
     def unmatched_store(self, this_name: str, windows: JoinWindows, right_outer: bool) -> StoreBuilder:
         """Where records of outer sides wait for their window to close."""

@@ -55,7 +55,8 @@ def _window_store(builder: StoreBuilder, context: StoreContext, byte_maps: ByteM
     supplier = builder.supplier
     if not is_persistent:
         retention_ms = supplier.retention_ms + (1 if supplier.is_time_ordered else 0)  # as the persistent ones do
-        memory = MemoryWindowBytes(retention_ms, supplier.retain_duplicates, context)
+        is_default = supplier.is_persistent is None
+        memory = MemoryWindowBytes(retention_ms, supplier.retain_duplicates, context, like_persistent=is_default)
         return WindowStore(builder, context, memory, False)
     persistent = PersistentWindowBytes(
         byte_maps(builder.name),

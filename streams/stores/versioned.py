@@ -35,15 +35,16 @@ class _Versions:
     """One key's versions in order of time; a None value is a tombstone.
 
     Kafka knows most tombstones only as the end of the version before. Those in `late`, put before a later version,
-    are versions of their own.
+    are versions of their own. `ends` are times at which there was a tombstone before there was a value.
     """
 
-    __slots__ = ("late", "times", "values")
+    __slots__ = ("ends", "late", "times", "values")
 
     def __init__(self) -> None:
         self.times: list[int] = []
         self.values: list[bytes | None] = []
         self.late: set[int] = set()
+        self.ends: set[int] = set()
 
     @classmethod
     def read(cls, data: bytes | None) -> _Versions:
@@ -67,9 +68,13 @@ class _Versions:
 
     def replace(self, at: int, value: bytes | None) -> None:
         """A tombstone in place of the latest version leaves nothing behind where no version ends then."""
-        follows_value = at > 0 and (self.values[at - 1] is not None or self.times[at - 1] in self.late)
-        is_latest = at + 1 == len(self.times)
-        if value is None and is_latest and self.values[at] is not None and not follows_value:
+        timestamp, is_latest = self.times[at], at + 1 == len(self.times)
+        follows_version = at > 0 and (self.values[at - 1] is not None or self.times[at - 1] in self.late)
+        if self.values[at] is None and value is not None and is_latest:
+            self.ends.add(timestamp)
+        if value is None and is_latest and not (
+            follows_version or self.values[at] is None or timestamp in self.ends
+        ):
             del self.times[at], self.values[at]
             return
         self.values[at] = value
@@ -177,6 +182,7 @@ class VersionedKeyValueStore(StateStore, Generic[K, V]):
             gone += 1
         if gone:
             versions.late.difference_update(times[:gone])
+            versions.ends.difference_update(times[:gone])
             del times[:gone]
             del versions.values[:gone]
 

@@ -50,11 +50,18 @@ class WindowBytes(Protocol):
 
 
 class MemoryWindowBytes:
-    """Per key a sorted list of starts; per start the keys that have it, to expire by time."""
+    """Per key a sorted list of starts; per start the keys that have it, to expire by time.
 
-    def __init__(self, retention_ms: int, retain_duplicates: bool, context: StoreContext) -> None:
+    With `like_persistent` nothing duplicated is put by None, which then doesn't move time on. Kafka's memory store lets
+    it; but its default store is persistent, and ours in memory, so that what nobody chose must behave as that does.
+    """
+
+    def __init__(
+        self, retention_ms: int, retain_duplicates: bool, context: StoreContext, *, like_persistent: bool = False
+    ) -> None:
         self._retention_ms = retention_ms
         self._retain_duplicates = retain_duplicates
+        self._ignores_none = like_persistent and retain_duplicates
         self._context = context
         self._latest = NO_TIME
         self._sequence = 0
@@ -64,6 +71,8 @@ class MemoryWindowBytes:
         self._starts: list[int] = []
 
     def put(self, key: bytes, value: bytes | None, start: int, sequence: int | None = None) -> None:
+        if value is None and self._ignores_none:
+            return
         self._expire()
         self._latest = max(self._latest, start)
         if start <= self._latest - self._retention_ms:
@@ -179,7 +188,8 @@ class MemoryWindowBytes:
         """Nothing waits."""
 
     def close(self) -> None:
-        self.__init__(self._retention_ms, self._retain_duplicates, self._context)  # type: ignore[misc]
+        for entries in (self._windows, self._starts_of, self._keys_at, self._starts):
+            entries.clear()  # type: ignore[attr-defined]
 
 
 def segment_interval_ms(retention_ms: int) -> int:
