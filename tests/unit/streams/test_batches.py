@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from streams_cases import CASES
 from streams_extra_cases import EXTRA_CASES
+from streams_found_cases import FOUND_CASES
 from streams_runner import driver_for, load, serde_of
 
 from streams import LONG, STRING, StreamsBuilder, StreamsConfig, TaskFailed, TopologyTestDriver
 from streams.records import Headers
 
-ALL_CASES = {**CASES, **EXTRA_CASES}
+ALL_CASES = {**CASES, **EXTRA_CASES, **FOUND_CASES}
 GOLDEN = {**load("streams_golden.json"), **load("streams_extra_golden.json")}
 WITHOUT_ERRORS = sorted(name for name, case in GOLDEN.items() if not any("exception" in s for s in case["steps"]))
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from streams_cases import CASES
 from streams_extra_cases import EXTRA_CASES
+from streams_found_cases import FOUND_CASES
 from streams_runner import APPLICATION_ID, driver_for, load, serde_of
 
 from streams import STRING, StreamsBuilder, StreamsConfig, TaskFailed, TopologyTestDriver
@@ -15,7 +16,7 @@ from streams.stores.session import SessionStore
 from streams.stores.versioned import VersionedKeyValueStore
 from streams.stores.window import WindowStore
 
-ALL_CASES = {**CASES, **EXTRA_CASES}
+ALL_CASES = {**CASES, **EXTRA_CASES, **FOUND_CASES}
 GOLDEN = {**load("streams_golden.json"), **load("streams_extra_golden.json")}
 
 

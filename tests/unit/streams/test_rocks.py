@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams_cases import CASES
 from streams_extra_cases import EXTRA_CASES
+from streams_found_cases import FOUND_CASES
 from streams_runner import load, play
 
 from streams import LONG, STRING, SessionWindows, Stores, StreamsBuilder, TimeWindows, TopologyTestDriver
@@ -26,7 +27,7 @@ GOLDEN = {**load("streams_golden.json"), **load("streams_extra_golden.json")}
 
 @pytest.mark.parametrize("name", SOME + SOME_EXTRA)
 def test_golden_in_rocksdb(name: str, tmp_path: Path) -> None:
-    play(GOLDEN[name], {**CASES, **EXTRA_CASES}[name], "rocksdb", byte_maps=rocks_byte_maps(tmp_path))
+    play(GOLDEN[name], {**CASES, **EXTRA_CASES, **FOUND_CASES}[name], "rocksdb", byte_maps=rocks_byte_maps(tmp_path))
 
 
 KEYS = st.binary(max_size=3)
