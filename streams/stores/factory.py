@@ -9,12 +9,13 @@ from streams.stores.byte_map import ByteMap, MemoryByteMap
 from streams.stores.change_buffer import ChangeBuffer
 from streams.stores.join_buffers import OuterJoinStore, StreamBuffer
 from streams.stores.key_value import MemoryKeyValueStore, PersistentKeyValueStore
+from streams.stores.persistent_window_bytes import PersistentWindowBytes, segment_interval_ms
 from streams.stores.session import SessionStore
 from streams.stores.session_bytes import MemorySessionBytes, PersistentSessionBytes
 from streams.stores.store import StateStore, StoreContext
 from streams.stores.versioned import VersionedKeyValueStore
 from streams.stores.window import WindowStore
-from streams.stores.window_bytes import MemoryWindowBytes, PersistentWindowBytes, segment_interval_ms
+from streams.stores.window_bytes import MemoryWindowBytes
 
 ByteMaps = Callable[[str], ByteMap]
 """Opens the ordered map of bytes of the persistent store of that name."""
