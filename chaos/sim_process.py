@@ -7,7 +7,6 @@ at a step's end (kill), amid a disk operation (fuse), or in order (stop), and ne
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -165,9 +164,7 @@ class Process:
         if self.broker is not None:
             for actor in list(self.broker.system.mail.actors.values()):
                 pykka.ActorRegistry.unregister(actor.actor_ref)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # what was about to begin is never awaited: so it is to die
-            self.loop.ready.clear()
+        self.loop.end()
         self.cluster.died(self, reason)
 
     # -- what the world does to it ---------------------------------------------------------------------------------

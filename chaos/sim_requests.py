@@ -6,8 +6,9 @@ client that is stopped (a long pause of its own) hears nothing meanwhile and the
 
 from __future__ import annotations
 
+import asyncio
 import importlib
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
 from actors.api.dispatch import HANDLERS, RequestContext
@@ -131,7 +132,7 @@ class Caller(Client):
             self._answer(process, waiting, answer)
             return
         if not hasattr(answer, "add_done_callback"):
-            answer = process.loop.create_task(_awaited(answer))
+            answer = asyncio.ensure_future(answer, loop=process.loop)
         answer.add_done_callback(lambda done: self._finished(process, waiting, done))
 
     def _finished(self, process: Process, waiting: Waiting, done: Any) -> None:
@@ -146,7 +147,3 @@ class Caller(Client):
     def _answer(self, process: Process, waiting: Waiting, response: Any) -> None:
         if not self.cluster.network.link(process.broker_id, self.number).is_blocked:
             self.world.after(self.hop_s(), self.settle, waiting, response)
-
-
-async def _awaited(answer: Awaitable[Any]) -> Any:
-    return await answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import inspect
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -230,6 +231,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 timer.callback(*timer.args)
             else:
                 context.run(timer.callback, *timer.args)
+
+    def end(self) -> None:
+        """The process is dead: nothing that was about to happen does."""
+        for task in asyncio.all_tasks(self):
+            work = task.get_coro()
+            if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+                work.close()  # no step of it has run and none will: Python warns of those that nobody closed
+        self.ready.clear()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if not self.process.is_dead and context.get("exception") is not None:
