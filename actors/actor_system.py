@@ -130,6 +130,11 @@ class ActorSystem:
         for cell in reversed(list(self._root.children.values())):
             self.stop(cell.path)
 
+    def abandon(self) -> None:
+        """As at a SIGKILL: nothing is told or stopped; only pykka's registry, which outlives us, lets go of the actors."""
+        for actor in self._actors.values():
+            pykka.ActorRegistry.unregister(actor.actor_ref)
+
     def monitor(self, path: str, watcher: str) -> None:
         """Tell `watcher` a Down each time an instance at `path` ends, until the watcher itself does.
 

@@ -282,3 +282,6 @@ class ForgetfulDisk:
 
     def close(self, path: PathLike) -> None:
         """Nothing is kept open."""
+
+    def close_all(self) -> None:
+        """Nor here."""

@@ -12,8 +12,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pykka
-
 from actors.actor_system import ActorSystem
 from actors.broker import Broker
 from actors.broker_process import BrokerProcess
@@ -162,8 +160,7 @@ class Process:
         self.is_dead = self.disk.is_dead = True
         self.held = None
         if self.broker is not None:
-            for actor in list(self.broker.system.mail.actors.values()):
-                pykka.ActorRegistry.unregister(actor.actor_ref)
+            self.broker.system.abandon()
         self.loop.end()
         self.cluster.died(self, reason)
 

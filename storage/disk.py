@@ -66,6 +66,9 @@ class Disk(Protocol):
     def close(self, path: PathLike) -> None:
         """Let go of what is kept open for `path`; it opens again when used."""
 
+    def close_all(self) -> None:
+        """Let go of everything that is kept open."""
+
 
 class OsDisk:
     """The machine's file system. One instance per process, used from the event loop only (but for `sync`)."""
@@ -226,6 +229,9 @@ class OsDisk:
     def close_all(self) -> None:
         for path in list(self._descriptors):
             self.close(path)
+
+    def __del__(self) -> None:
+        self.close_all()  # nobody can use them any more; Python's own files do the same
 
     def _close_below(self, path: str) -> None:
         """Close the file of that name, or every file in the directory of that name."""

@@ -226,6 +226,7 @@ class _Life:
             self._has_begun.set()
             loop.run_forever()
         finally:
+            loop.run_until_complete(_end_all_tasks())
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
@@ -271,11 +272,10 @@ class _Life:
     async def _stop(self) -> None:
         await self.broker.stop()
         self.system.stop_all()
-        await self.bus.close()
-        self.system.events.close()
+        await self._let_go()
 
     async def _drop(self) -> None:
-        """Only what the kernel would do at a process's end: sockets and locks go, nothing is written."""
+        """Only what the kernel would do at a process's end: sockets, files and locks go, nothing is written."""
         broker = self.broker
         broker._is_stopping = True
         for timer in broker._timers:
@@ -284,11 +284,25 @@ class _Life:
         await broker.listener.close()
         await broker.gateway.close()
         broker.lifelines.close()
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """What would otherwise stay open, or in pykka's registry, for as long as this process lives."""
         await self.bus.close()
         self.system.events.close()
+        self.broker.replicas.disk.close_all()
+        self.system.abandon()
 
     def _deliver(self, envelope: Envelope) -> None:
         self.broker.on_envelope(envelope)
 
     def _gave_up(self, path: str, reason: str) -> None:
         self._events.append(f"broker 1 failed: {path}: {reason}")
+
+
+async def _end_all_tasks() -> None:
+    """As asyncio.run does at its end; a killed broker leaves its actors' tasks behind."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -73,7 +73,10 @@ def test_a_fresh_process_tells_the_same_story_byte_by_byte(kind: str) -> None:
     assert elsewhere(seed) == "\n".join(simulate(seed, is_traced=True).lines) + "\n"
 
 
-@pytest.mark.parametrize("seed", [1, 16, 22, 93, 771, 1061, 1515, 2399, 3710, 4378, 4439, 4530, 4649, 4799, 5707, 6235, 7870, 9204])
+ONCE_WRONG = [1, 16, 22, 93, 771, 1061, 1515, 2399, 3710, 4378, 4439, 4530, 4649, 4799, 5707, 6235, 7870, 9204]
+
+
+@pytest.mark.parametrize("seed", ONCE_WRONG)
 def test_a_seed_that_once_found_something_holds(seed: int) -> None:
     assert simulate(seed).violation == ""
 

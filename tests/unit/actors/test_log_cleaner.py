@@ -86,7 +86,7 @@ def test_a_damaged_log_is_left_alone_and_the_others_are_cleaned(tmp_path, caplog
 def test_a_disk_that_fails_takes_the_partition_offline(tmp_path):
     class FailingDisk(OsDisk):
         def sync(self, path) -> None:
-            if "bad-0" in str(path):
+            if "bad-0" in str(path) and str(path).endswith(".cleaned"):
                 raise StorageFailure(f"cannot sync {path}: Input/output error")
             super().sync(path)
 
