@@ -131,7 +131,7 @@ class ActorSystem:
             self.stop(cell.path)
 
     def abandon(self) -> None:
-        """As at a SIGKILL: nothing is told or stopped; only pykka's registry, which outlives us, lets go of the actors."""
+        """As at a SIGKILL: nothing is told or stopped; only pykka's registry, which outlives us, lets the actors go."""
         for actor in self._actors.values():
             pykka.ActorRegistry.unregister(actor.actor_ref)
 

@@ -97,6 +97,7 @@ class Broker:
         self.loop = asyncio.get_running_loop()
         self.static_config = self.config = BrokerConfig(spec.overrides)
         self.image = MetadataImage()
+        self._is_in_image = False  # as the incarnation that we are
         self.port = spec.port
         self.live: dict[int, int] = {}  # broker -> incarnation, as the supervisor last said
         self.cluster_size = 1  # brokers that the supervisor keeps, the dead ones too
@@ -341,6 +342,10 @@ class Broker:
         me = self.image.brokers.get(self.spec.broker_id)
         if me is None or me.incarnation != self.spec.incarnation:
             return  # this image is from before we were registered: what it says we lead, we no longer do
+        if not self._is_in_image:  # it may have come before we were in it, asked for by our predecessor
+            self._is_in_image = True
+            partitions = {TopicPartition(p.topic, p.partition) for p in self.image.all_partitions()}
+            topics = set(self.image.topics)
         for topic in topics:
             info = self.image.topics.get(topic)
             if info is not None:

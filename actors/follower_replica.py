@@ -51,7 +51,7 @@ class FollowerReplica(Actor):
             leader_epoch=replica.info.leader_epoch,
             log_end_offset=replica.log.log_end_offset,
             last_epoch=replica.log.last_epoch,
-            attempt=ports.first_attempt(),
+            attempt=ports.first_number(),
         )
 
     def on_start(self) -> None:

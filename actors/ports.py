@@ -51,8 +51,8 @@ class ReplicaPorts(Protocol):
     def ask_coordinator(self, replica: Replica, number: int, claim: Claim) -> ErrorCode:
         """Ask whether the producer has a transaction open; NONE: the answer comes as Verified. Else: try later."""
 
-    def first_attempt(self) -> int:
-        """Where a follower starts to count its Follows: no other actor of any incarnation comes past it."""
+    def first_number(self) -> int:
+        """Where an actor starts to number what it asks of others: no other actor, of any incarnation, gets there."""
 
     def join_timer_round(self, replica: Replica) -> None:
         """Send ROUND to this replica's actor at the next timer round (once: whoever is not quiet joins again)."""

@@ -59,7 +59,7 @@ class Replicas:
         self.hosted: dict[TopicPartition, Replica] = {}
         self.by_id: dict[tuple[bytes, int], Replica] = {}
         self.by_address: dict[str, Replica] = {}
-        self._followers_made = 0
+        self._numbered = 0
         self.mail_count = 0  # mail from other brokers' replicas
         self._round: dict[str, None] = {}  # addresses, in the order they joined
         self._starved: dict[int, dict[str, None]] = {}  # broker without credit -> replicas that wait for it
@@ -114,10 +114,10 @@ class Replicas:
         """Ask whether the producer's transaction is open; NONE: the answer comes as Verified."""
         return self.broker.transactions.ask_coordinator(replica, number, claim)
 
-    def first_attempt(self) -> int:
-        """Where a follower starts to count its Follows: no other actor of any incarnation comes past it."""
-        self._followers_made += 1
-        return (self.incarnation << 40) + (self._followers_made << 20)
+    def first_number(self) -> int:
+        """Where an actor starts to number what it asks of others: no other actor, of any incarnation, gets there."""
+        self._numbered += 1
+        return (self.incarnation << 40) + (self._numbered << 20)
 
     def join_timer_round(self, replica: Replica) -> None:
         """Send ROUND to this replica's actor at the next timer round."""

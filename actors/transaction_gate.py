@@ -45,7 +45,7 @@ class TransactionGate:
         self._replica = replica
         self._ports = ports
         self._append = append
-        self._machine = VerificationMachine()
+        self._machine = VerificationMachine(ports.first_number())
 
     @property
     def is_idle(self) -> bool:

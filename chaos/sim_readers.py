@@ -60,6 +60,10 @@ class CommittedReader(Caller):
         if error is ErrorCode.OFFSET_OUT_OF_RANGE:
             if position < row.log_start_offset <= self.checker.partition(partition).deleted_to:
                 return row.log_start_offset, []  # auto.offset.reset
+            truth = self.cluster.metadata.truth.partition(*partition)
+            if truth is not None and epoch < truth.leader_epoch:
+                self.refresh(partition)  # a former leader said so; the position is from the group, which knows more
+                return position, []
             raise Violation("NothingLost", f"{self.name} has read {partition} to {position}, which does not exist now")
         if error is not ErrorCode.NONE:
             self.refresh(partition)

@@ -103,11 +103,11 @@ class _Waiting:
 
 @dataclass(slots=True)
 class VerificationMachine:
-    """The producers of one partition that are being verified."""
+    """The producers of one partition that are being verified. Questions are numbered above `last_number`."""
 
+    last_number: int = 0
     _waiting: dict[int, _Waiting] = field(default_factory=dict)
     _lowest_refused: dict[int, tuple[int, int]] = field(default_factory=dict)  # producer -> (epoch, first sequence)
-    _numbers: int = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -149,8 +149,8 @@ class VerificationMachine:
         return epoch == claim.producer_epoch and claim.first_sequence > sequence
 
     def _ask(self, waiting: _Waiting, now_ms: int) -> Effect:
-        self._numbers += 1
-        waiting.number = self._numbers
+        self.last_number += 1
+        waiting.number = self.last_number
         waiting.ask_at_ms = now_ms + ASK_AGAIN_MS
         return Ask(waiting.number, waiting.claim)
 

@@ -153,8 +153,8 @@ class LogUpkeep(LogState):
         paths = []
         for segment in dirty:
             segment.write_indexes()
-            if segment.size:
-                paths.append(segment.log_path)
+            if segment.size:  # below the recovery point the indexes are trusted as well
+                paths += [segment.log_path, segment.offset_index.path, segment.time_index.path]
             if segment.txn_index.entries:
                 paths.append(str(segment.txn_index.path))
         epochs = self.leader_epochs.take_unsynced()

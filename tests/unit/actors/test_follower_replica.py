@@ -31,7 +31,7 @@ class Ports:
     def now_ms(self) -> int:
         return 0
 
-    def first_attempt(self) -> int:
+    def first_number(self) -> int:
         return 0
 
     def send(self, broker_id: int, replica: Replica, message: Any, buffers: Any = ()) -> bool:

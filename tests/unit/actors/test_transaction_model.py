@@ -86,6 +86,7 @@ class Partition:
     def __init__(self, world: World, name: TopicPartition) -> None:
         self.world = world
         self.name = name
+        self.terms = 0
         self.log = FakeLog()
         self.to_coordinator: deque[Callable[[], None]] = deque()
         self.from_coordinator: deque[Callable[[], None]] = deque()
@@ -94,8 +95,17 @@ class Partition:
 
     def lead(self) -> None:
         replica: Any = SimpleNamespace(log=self.log, partition=self.name)
-        ports: Any = SimpleNamespace(verifies_transactions=True, ask_coordinator=self.ask, now_ms=self.now_ms)
+        ports: Any = SimpleNamespace(
+            verifies_transactions=True,
+            ask_coordinator=self.ask,
+            now_ms=self.now_ms,
+            first_number=self.first_number,
+        )
         self.gate = TransactionGate(replica, ports, self.append)
+
+    def first_number(self) -> int:
+        self.terms += 1
+        return self.terms << 20
 
     def now_ms(self) -> int:
         return self.world.coordinator.now_ms

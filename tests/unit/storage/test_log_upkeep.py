@@ -170,7 +170,8 @@ def test_a_flush_covers_what_is_not_durable_yet(tmp_path):
     log.append_as_leader(a_batch(), 3, NOW_MS)
     log.flush()
     log.flush()
-    assert disk.synced == [log.active.log_path]
+    active = log.active
+    assert disk.synced == [active.log_path, active.offset_index.path, active.time_index.path]
 
 
 def test_flushes_come_by_messages_and_by_time(tmp_path):
