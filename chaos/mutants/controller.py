@@ -39,7 +39,7 @@ def unclean_election(patches: Patches) -> None:
     patches.replace(ControllerState, "allows_unclean", lambda self, topic: True)
 
 
-@mutant("leader-from-the-replicas", "the first living replica leads, in the ISR or not", hint=9)
+@mutant("leader-from-the-replicas", "the first living replica leads, in the ISR or not", hint=8)
 def leader_from_the_replicas(patches: Patches) -> None:
     def settle(state: ControllerState, partitions: Iterable[PartitionInfo]) -> None:
         partitions = list(partitions)
@@ -55,7 +55,7 @@ def leader_from_the_replicas(patches: Patches) -> None:
     patches.replace(machines.controller_brokers, "settle", settle)
 
 
-@mutant("stale-proposals-are-accepted", "an ISR proposed in an older partition epoch replaces the newer one", hint=25)
+@mutant("stale-proposals-are-accepted", "an ISR proposed in an older partition epoch replaces the newer one", hint=392)
 def stale_proposals_are_accepted(patches: Patches) -> None:
     def judge(state: ControllerState, leader: int, proposal: IsrProposal, partition: PartitionInfo) -> ErrorCode:
         fields = [getattr(proposal, name) for name in proposal.__struct_fields__]
@@ -69,7 +69,7 @@ def stale_proposals_are_accepted(patches: Patches) -> None:
 @mutant(
     "what-is-proposed-again-is-no-news",
     "a leader's withdrawal of a refused proposal is answered and not recorded",
-    hint=20,
+    hint=1,
 )
 def what_is_proposed_again_is_no_news(patches: Patches) -> None:
     def change(self: ControllerState, before: PartitionInfo, **changes: Any) -> PartitionInfo:

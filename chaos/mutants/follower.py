@@ -15,6 +15,7 @@ from storage.log import Log
 @mutant(
     "truncation-to-the-high-watermark",
     "a follower cuts its log at its own high watermark (before KIP-101)",
+    hint=2,
 )
 def truncation_to_the_high_watermark(patches: Patches) -> None:
     def on_start(self: FollowerReplica) -> None:
@@ -42,7 +43,7 @@ def old_leaders_are_not_fenced(patches: Patches) -> None:
     untouched = patches.replace(FollowerMachine, "_on_batches", on_batches)
 
 
-@mutant("late-answers-truncate", "a divergence found for an older state of the log cuts the one of now", hint=11)
+@mutant("late-answers-truncate", "a divergence found for an older state of the log cuts the one of now", hint=39)
 def late_answers_truncate(patches: Patches) -> None:
     def on_divergence(self: FollowerMachine, event: DivergenceFound, now_ms: int) -> list[Effect]:
         own_epoch, own_end = event.own_epoch_end

@@ -15,7 +15,6 @@ from machines.leader_events import (
     AwaitCommit,
     Effect,
     Followed,
-    IsrRefused,
     SendDiverged,
 )
 from model.errors import ErrorCode
@@ -92,27 +91,10 @@ def shrinks_before_the_controller_said_so(patches: Patches) -> None:
 @mutant(
     "proposed-members-do-not-count",
     "a member may be in the true ISR already, and commits do not wait for it",
-    hint=12,
+    hint=10,
 )
 def proposed_members_do_not_count(patches: Patches) -> None:
     patches.replace(LeaderMachine, "_counted", lambda self: self.isr)
-
-
-@mutant(
-    "refusal-forgets-the-proposal",
-    "a refused proposal is no longer at stake, though its twin may be accepted",
-    hint=221,
-)
-def refusal_forgets_the_proposal(patches: Patches) -> None:
-    def step(self: LeaderMachine, event: Any, now_ms: int) -> list[Effect]:
-        if type(event) is IsrRefused:
-            self.proposed_isr = None
-            self.at_stake.clear()
-            return []
-        effects: list[Effect] = original(self, event, now_ms)
-        return effects
-
-    original = patches.replace(LeaderMachine, "step", step)
 
 
 @mutant(
@@ -138,7 +120,7 @@ def joins_with_any_log(patches: Patches) -> None:
     patches.replace(LeaderMachine, "_maybe_grow", maybe_grow)
 
 
-@mutant("no-truncation", "whatever a follower's log holds is taken for a part of the leader's", hint=5)
+@mutant("no-truncation", "whatever a follower's log holds is taken for a part of the leader's", hint=6)
 def no_truncation(patches: Patches) -> None:
     def on_followed(self: LeaderMachine, event: Followed, now_ms: int) -> list[Effect]:
         effects: list[Effect] = original(self, _agreed(self, event), now_ms)

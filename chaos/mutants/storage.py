@@ -31,7 +31,7 @@ def followers_forget_producers(patches: Patches) -> None:
     original = patches.replace(Log, "append_as_follower", append)
 
 
-@mutant("recovery-checks-no-crc", "after a power loss every batch is believed whose length fits")
+@mutant("recovery-checks-no-crc", "after a power loss every batch is believed whose length fits", hint=2)
 def recovery_checks_no_crc(patches: Patches) -> None:
     def sound_batches(self: Segment, position: int = 0) -> Iterator[BatchHeader]:
         for header in self.headers(position):
@@ -42,7 +42,7 @@ def recovery_checks_no_crc(patches: Patches) -> None:
     patches.replace(Segment, "sound_batches", sound_batches)
 
 
-@mutant("power-loss-is-a-crash", "after a power loss the log is trusted as if only the process had died", hint=226)
+@mutant("power-loss-is-a-crash", "after a power loss the log is trusted as if only the process had died", hint=99)
 def power_loss_is_a_crash(patches: Patches) -> None:
     patches.replace(BootRecord, "trusts", lambda self, log: True)
 
@@ -55,7 +55,7 @@ def torn_ends_are_kept(patches: Patches) -> None:
     patches.replace(Segment, "sound_batches", sound_batches)
 
 
-@mutant("holes-are-overlooked", "a log whose middle a power loss has forgotten goes on behind it", hint=485)
+@mutant("holes-are-overlooked", "a log whose middle a power loss has forgotten goes on behind it", hint=199)
 def holes_are_overlooked(patches: Patches) -> None:
     def load(*args: Any, **kwargs: Any) -> Any:
         return original(*args, **kwargs | {"may_have_holes": True})

@@ -45,12 +45,12 @@ def answered_before_it_is_decided(patches: Patches) -> None:
     original = patches.replace(TransactionMachine, "_write", write)
 
 
-@mutant("late-markers-are-written", "a marker that comes again ends the producer's next transaction", hint=219)
+@mutant("late-markers-are-written", "a marker that comes again ends the producer's next transaction", hint=134)
 def late_markers_are_written(patches: Patches) -> None:
     patches.replace(MarkerMemory, "judge", lambda self, *identity: MarkerVerdict.WRITE)
 
 
-@mutant("late-outcomes-count", "a late word on a marker counts for the producer's next transaction", hint=321)
+@mutant("late-outcomes-count", "a late word on a marker counts for the producer's next transaction", hint=79)
 def late_outcomes_count(patches: Patches) -> None:
     def find(self: MarkerDelivery, transactional_id: str, partition: Any, *_: Any) -> Any:
         delivery = self._open.get((transactional_id, partition))
@@ -59,7 +59,7 @@ def late_outcomes_count(patches: Patches) -> None:
     patches.replace(MarkerDelivery, "find", find)
 
 
-@mutant("a-new-coordinator-aborts", "what the former coordinator had decided is not looked at")
+@mutant("a-new-coordinator-aborts", "what the former coordinator had decided is not looked at", hint=33)
 def a_new_coordinator_aborts(patches: Patches) -> None:
     def step(self: TransactionMachine, event: Any, now_ms: int) -> Any:
         if type(event) is Loaded and self.state is not None and self.state.status is Status.PREPARE_COMMIT:
