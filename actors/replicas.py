@@ -67,6 +67,7 @@ class Replicas:
         self.cleaner: LogCleaner | None = None
         self.unopened: dict[TopicPartition, bytes] = {}  # logs that the disk did not give us, with their topic ids
         self._to_apply: dict[TopicPartition, int] = {}  # with the event behind it
+        self._is_closing = False
         self._is_applying = False
         self._configs: dict[bytes, LogConfig] = {}  # topic id -> its config, parsed
         broker.system.supervise(SUPERVISOR_PATH, RestartPolicy(intensity=100, period_ms=5_000))
@@ -162,6 +163,8 @@ class Replicas:
 
         Few of them at once, thousands in slices: a start or the death of a peer must not silence this broker.
         """
+        if self._is_closing:
+            return  # what becomes of the cluster is for the next life to see
         self._to_apply.update(dict.fromkeys(sorted(changed), self.broker.link.cause))
         if not self._is_applying:
             self._is_applying = True
@@ -364,7 +367,8 @@ class Replicas:
         self.logs.remove_strays(frozenset(ours))
 
     async def close(self, limit_s: float) -> None:
-        """End all roles, then sync and close all logs, in about `limit_s`."""
+        """End all roles, and begin no more; then sync and close all logs, in about `limit_s`."""
+        self._is_closing = True
         self._to_apply.clear()
         self.broker.system.stop(CLEANER_PATH)
         self.broker.system.stop(UPKEEP_PATH)

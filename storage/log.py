@@ -225,6 +225,7 @@ class Log(LogUpkeep):
             return
         ended = self.producers.update(header, end_txn_marker(view, header))
         if ended is not None and ended.is_aborted:
+            self._names_changed = True  # the first row makes the file
             segment.txn_index.append(
                 AbortedTransaction(ended.producer_id, ended.first_offset, ended.last_offset, ended.last_stable_offset)
             )

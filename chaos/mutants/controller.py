@@ -69,7 +69,7 @@ def stale_proposals_are_accepted(patches: Patches) -> None:
 @mutant(
     "what-is-proposed-again-is-no-news",
     "a leader's withdrawal of a refused proposal is answered and not recorded",
-    hint=1,
+    hint=8,
 )
 def what_is_proposed_again_is_no_news(patches: Patches) -> None:
     def change(self: ControllerState, before: PartitionInfo, **changes: Any) -> PartitionInfo:
