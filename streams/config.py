@@ -51,6 +51,20 @@ def use_partition_time_on_invalid_timestamp(record: ConsumedRecord, partition_ti
     return record.timestamp if record.timestamp >= 0 else partition_time
 
 
+def with_numbers(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a dataclass, its whole numbers also taken as text, as Java writes them. Raises ConfigError."""
+    numbers = {each.name for each in fields(kind) if str(each.type).startswith("int")}
+    taken = dict(given)
+    for name in numbers.intersection(given):
+        value = given[name]
+        if isinstance(value, str):
+            try:
+                taken[name] = int(value)
+            except ValueError:
+                raise ConfigError(f"{name} is a whole number, not {value!r}") from None
+    return taken
+
+
 @dataclass(frozen=True)
 class StreamsConfig:
     """One field per setting; `StreamsConfig.of(mapping)` also takes Kafka's dotted names."""
@@ -81,7 +95,7 @@ class StreamsConfig:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any] | StreamsConfig | None, **defaults: Any) -> StreamsConfig:
-        """Raises ConfigError for an unknown name, with the nearest known one."""
+        """Raises ConfigError for an unknown name, with the nearest known one, and for what is no number."""
         if isinstance(settings, StreamsConfig):
             return settings
         known = {field.name for field in fields(cls)}
@@ -92,4 +106,4 @@ class StreamsConfig:
                 near = difflib.get_close_matches(plain, known, 1)
                 raise ConfigError(f"unknown streams setting {name}" + (f"; did you mean {near[0]}?" if near else ""))
             chosen[plain] = value
-        return cls(**chosen)
+        return cls(**with_numbers(cls, chosen))

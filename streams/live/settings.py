@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from model.errors import ConfigError
-from streams.config import StreamsConfig
+from streams.config import StreamsConfig, with_numbers
 from streams.errors import StreamsError
 
 Answer = Literal["replace", "shutdown"]
@@ -80,7 +80,7 @@ def split_settings(config: Mapping[str, Any]) -> tuple[StreamsConfig, LiveSettin
     plain = {name.replace(".", "_"): value for name, value in config.items()}
     names = {each.name for each in fields(LiveSettings)}
     live = {name: plain.pop(name) for name in list(plain) if name in names}
-    return StreamsConfig.of(plain), LiveSettings(**live)
+    return StreamsConfig.of(plain), LiveSettings(**with_numbers(LiveSettings, live))
 
 
 def this_host() -> str:
