@@ -66,6 +66,14 @@ def test_others_take_over_from_whoever_is_cut_off_and_nothing_acknowledged_is_lo
         assert not followed.startswith(deserted), "it wrote on, and that must be cut"
 
         cut.heal(patient)
+        # Until it hears the news, the deserted leader goes on telling clients that it leads and that all are in sync.
+        wait_until(
+            lambda: any(
+                victim in event.details["joined"] for event in events_of(cluster, "isr-changed", f"{topic}-0", known)
+            ),
+            timeout_s=60,
+            what="the broker that was cut off to be in sync again",
+        )
         patient.wait_until_healthy()
         writer.wait_for_new_acks()
         writer.stop()
