@@ -32,18 +32,44 @@ class TimestampOffset(NamedTuple):
     offset: int
 
 
-class OffsetIndex:
-    """`.index` of the segment that starts at `base_offset`."""
+class _IndexFile:
+    """What the two have in common: rows that the file gets later, and a sync that is owed to it."""
 
-    __slots__ = ("_disk", "_offsets", "_on_disk", "_positions", "base_offset", "path")
+    __slots__ = ("_disk", "_is_unsynced", "_on_disk", "base_offset", "path")
 
-    def __init__(self, path: str, base_offset: int, disk: Disk, *, is_new: bool = False) -> None:
+    def __init__(self, path: str, base_offset: int, disk: Disk, is_new: bool) -> None:
         self.path = path
         self.base_offset = base_offset
         self._disk = disk
+        self._on_disk = 0  # rows that the file holds
+        self._is_unsynced = not is_new  # whoever wrote it before us may have died before the sync
+
+    def take_unsynced(self) -> list[str]:
+        """The file, if it has changed since and the caller now syncs it."""
+        if not self._is_unsynced:
+            return []
+        self._is_unsynced = False
+        return [self.path]
+
+    def _put(self, rows: bytes, row_size: int) -> None:
+        self._disk.write(self.path, rows, self._on_disk * row_size)
+        self._is_unsynced = True
+
+    def _cut(self, keep: int, row_size: int) -> None:
+        if keep < self._on_disk:
+            self._disk.truncate(self.path, keep * row_size)
+            self._on_disk, self._is_unsynced = keep, True
+
+
+class OffsetIndex(_IndexFile):
+    """`.index` of the segment that starts at `base_offset`."""
+
+    __slots__ = ("_offsets", "_positions")
+
+    def __init__(self, path: str, base_offset: int, disk: Disk, *, is_new: bool = False) -> None:
+        super().__init__(path, base_offset, disk, is_new)
         self._offsets: array[int] | None = array("I") if is_new else None
         self._positions = array("I")
-        self._on_disk = 0  # rows that the file holds
 
     def _load(self) -> array[int]:
         if self._offsets is None:
@@ -101,9 +127,7 @@ class OffsetIndex:
         offsets = self._load()
         keep = bisect_left(self._positions, position)
         del offsets[keep:], self._positions[keep:]
-        if keep < self._on_disk:
-            self._disk.truncate(self.path, keep * OFFSET_ROW.size)
-            self._on_disk = keep
+        self._cut(keep, OFFSET_ROW.size)
 
     def write(self) -> None:
         """Write the rows that are in memory only (not durable before a sync)."""
@@ -113,7 +137,7 @@ class OffsetIndex:
         rows[0::2], rows[1::2] = self._offsets[self._on_disk :], self._positions[self._on_disk :]
         if sys.byteorder == "little":
             rows.byteswap()
-        self._disk.write(self.path, rows.tobytes(), self._on_disk * OFFSET_ROW.size)
+        self._put(rows.tobytes(), OFFSET_ROW.size)
         self._on_disk = len(self._offsets)
 
     def unload(self) -> None:
@@ -123,21 +147,18 @@ class OffsetIndex:
         self._positions = array("I")
 
 
-class TimeIndex:
+class TimeIndex(_IndexFile):
     """`.timeindex` of the segment that starts at `base_offset`.
 
     A row (timestamp, offset) says: no batch up to `offset` has a larger timestamp.
     """
 
-    __slots__ = ("_disk", "_offsets", "_on_disk", "_timestamps", "base_offset", "path")
+    __slots__ = ("_offsets", "_timestamps")
 
     def __init__(self, path: str, base_offset: int, disk: Disk, *, is_new: bool = False) -> None:
-        self.path = path
-        self.base_offset = base_offset
-        self._disk = disk
+        super().__init__(path, base_offset, disk, is_new)
         self._timestamps: array[int] | None = array("q") if is_new else None
         self._offsets = array("I")
-        self._on_disk = 0
 
     def _load(self) -> array[int]:
         if self._timestamps is None:
@@ -186,9 +207,7 @@ class TimeIndex:
         timestamps = self._load()
         keep = bisect_left(self._offsets, max(0, offset - self.base_offset))
         del timestamps[keep:], self._offsets[keep:]
-        if keep < self._on_disk:
-            self._disk.truncate(self.path, keep * TIME_ROW.size)
-            self._on_disk = keep
+        self._cut(keep, TIME_ROW.size)
 
     def write(self) -> None:
         """Write the rows that are in memory only (not durable before a sync)."""
@@ -196,7 +215,7 @@ class TimeIndex:
             return
         start = self._on_disk
         rows = b"".join(map(TIME_ROW.pack, self._timestamps[start:], self._offsets[start:]))
-        self._disk.write(self.path, rows, start * TIME_ROW.size)
+        self._put(rows, TIME_ROW.size)
         self._on_disk = len(self._timestamps)
 
     def unload(self) -> None:

@@ -154,7 +154,8 @@ class LogUpkeep(LogState):
         for segment in dirty:
             segment.write_indexes()
             if segment.size:  # below the recovery point the indexes are trusted as well
-                paths += [segment.log_path, segment.offset_index.path, segment.time_index.path]
+                paths.append(segment.log_path)
+                paths += segment.offset_index.take_unsynced() + segment.time_index.take_unsynced()
             if segment.txn_index.entries:
                 paths.append(str(segment.txn_index.path))
         epochs = self.leader_epochs.take_unsynced()

@@ -9,6 +9,7 @@ from model.configs import LogConfig
 from model.errors import OffsetOutOfRange, StorageFailure
 from protocol.records import parse_header
 from storage.disk import OsDisk
+from storage.loader import TRUST_ALL
 
 
 def filled(directory, batches=20, **how):
@@ -170,8 +171,28 @@ def test_a_flush_covers_what_is_not_durable_yet(tmp_path):
     log.append_as_leader(a_batch(), 3, NOW_MS)
     log.flush()
     log.flush()
-    active = log.active
-    assert disk.synced == [active.log_path, active.offset_index.path, active.time_index.path]
+    assert disk.synced == [log.active.log_path]
+
+
+def test_an_index_is_synced_with_its_segment_when_it_has_changed(tmp_path):
+    disk = CountingDisk()
+    log = a_log(tmp_path, disk=disk, index_interval_bytes=1)
+    indexes = [log.active.offset_index.path, log.active.time_index.path]
+
+    def synced_by_an_append():
+        disk.synced.clear()
+        log.append_as_leader(a_batch(), 3, NOW_MS)
+        log.flush()
+        return [path for path in disk.synced if path in indexes]
+
+    assert synced_by_an_append() == [], "the first batch needs no row"
+    assert indexes[0] in synced_by_an_append()
+    log.update_config(LogConfig(index_interval_bytes=1 << 30))
+    synced_by_an_append()
+    assert synced_by_an_append() == []
+    log = a_log(tmp_path, disk=disk, was_clean=False, recovery_point=TRUST_ALL)
+    log.recovery_point = 0
+    assert synced_by_an_append() == indexes, "the last life may have died before its sync"
 
 
 def test_flushes_come_by_messages_and_by_time(tmp_path):
