@@ -344,7 +344,7 @@ class Broker:
             return  # this image is from before we were registered: what it says we lead, we no longer do
         if not self._is_in_image:  # it may have come before we were in it, asked for by our predecessor
             self._is_in_image = True
-            partitions = {TopicPartition(p.topic, p.partition) for p in self.image.all_partitions()}
+            partitions = self.image.topic_partitions()
             topics = set(self.image.topics)
         for topic in topics:
             info = self.image.topics.get(topic)

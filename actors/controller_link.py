@@ -207,8 +207,7 @@ class ControllerLink:
             if message.version < image.version:
                 return  # an old one that comes late: topics that it does not know yet are not gone
             fresh = MetadataImage.of(message.records, message.version)
-            changed = {TopicPartition(p.topic, p.partition) for p in image.all_partitions()}
-            changed |= {TopicPartition(p.topic, p.partition) for p in fresh.all_partitions()}
+            changed = image.topic_partitions() | fresh.topic_partitions()
             self.broker.image = fresh
             self.broker.on_image_changed(changed, set(fresh.topics), True)
             return

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from model.errors import OdradekError
+from model.ids import TopicPartition
 from protocol.metadata_records import (
     BROKER_RESOURCE,
     GROUP_RESOURCE,
@@ -112,6 +113,10 @@ class MetadataImage:
     def all_partitions(self) -> Iterator[PartitionInfo]:
         for topic in self.topics.values():
             yield from topic.partitions.values()
+
+    def topic_partitions(self) -> set[TopicPartition]:
+        """The names of all partitions."""
+        return {TopicPartition(p.topic, p.partition) for p in self.all_partitions()}
 
     def partitions_of(self, broker_id: int) -> list[PartitionInfo]:
         """Those with a replica on the broker."""
