@@ -109,6 +109,7 @@ class Actor(pykka.Actor):
         return LoopFuture()
 
     def _start_actor_loop(self) -> None:
+        # a thread is what pykka would begin here; our actors share the loop, and their ActorSystem runs them
         raise NotImplementedError("actors are started by their ActorSystem")
 
     def _stop(self) -> None:

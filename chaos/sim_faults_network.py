@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from random import Random
 
@@ -11,7 +12,7 @@ from chaos.sim_network import Link
 CLIENTS = range(100, 140)
 
 
-class NetworkFaults:
+class NetworkFaults(ABC):
     """Each method does one harm, sees to its end, and says what it did (None: not now)."""
 
     cluster: Cluster
@@ -21,8 +22,8 @@ class NetworkFaults:
         self.cluster.world.after(seconds, deed, *args)
 
     @property
-    def is_grieving(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def is_grieving(self) -> bool: ...
 
     def seconds(self) -> float:
         """How long a harm lasts."""

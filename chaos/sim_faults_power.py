@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from random import Random
 from typing import Any
 
@@ -12,7 +13,7 @@ from machines.metadata import PartitionInfo
 from model.ids import TopicPartition
 
 
-class PowerFaults:
+class PowerFaults(ABC):
     """As NetworkFaults; whom it may hit is decided by the whole of them."""
 
     cluster: Cluster
@@ -20,15 +21,15 @@ class PowerFaults:
     chance: Random
     is_stopped: bool
 
-    def later(self, seconds: float, deed: Any, *args: object) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def later(self, seconds: float, deed: Any, *args: object) -> None: ...
 
     @property
-    def is_grieving(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def is_grieving(self) -> bool: ...
 
-    def _victim(self) -> Process | None:
-        raise NotImplementedError
+    @abstractmethod
+    def _victim(self) -> Process | None: ...
 
     def lose_power(self) -> str | None:
         victim = self._victim()

@@ -7,6 +7,7 @@ another topic and commits both in one transaction. What differs between the prot
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from actors.api.k10_find_coordinator import partition_for
@@ -43,7 +44,7 @@ class Rejoin(Exception):
     """The group has moved on."""
 
 
-class Member(Caller):
+class Member(Caller, ABC):
     """One member. `generation` is its generation or member epoch, `positions` is what it owns and how far it is."""
 
     is_classic = True
@@ -84,8 +85,9 @@ class Member(Caller):
         """All that stops when this member stops."""
         return [self, self.reader, *([self.producer] if self.producer is not None else [])]
 
+    @abstractmethod
     async def life(self) -> None:
-        raise NotImplementedError
+        """Join, work, leave, until stopped: as the group's protocol has it."""
 
     async def judge(self, what: str, code: int | None) -> ErrorCode | None:
         """The error; None, after a pause, when it is to be asked again. Raises Rejoin when that is no use."""

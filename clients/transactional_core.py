@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class TransactionalCore:
+class TransactionalCore(ABC):
     """Mixed into ProducerCore. On the loop."""
 
     identity: Identity
     sender: Sender
 
+    @abstractmethod
     async def flush(self) -> None:
-        raise NotImplementedError
+        """ProducerCore's."""
 
     @property
     def _transactions(self) -> TransactionalIdentity:

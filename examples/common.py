@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -132,7 +133,7 @@ def read_all(bootstrap: str, topic: str) -> list[ConsumerRecord]:
     return records
 
 
-class Service:
+class Service(ABC):
     """Reads topics, decides, writes events to one topic of its own; exactly once, and its state is those events.
 
     Events and the offsets read are one transaction. Nothing is kept elsewhere: whoever starts again under the same name
@@ -142,17 +143,17 @@ class Service:
     def __init__(self, bootstrap: str, name: str, inputs: Sequence[str], output: str) -> None:
         self.bootstrap, self.name, self.inputs, self.output = bootstrap, name, list(inputs), output
 
+    @abstractmethod
     def reset(self) -> None:
         """Forget all state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fold(self, event: dict[str, Any]) -> None:
         """Take an event of our own into the state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decide(self, topic: str, record: dict[str, Any]) -> list[dict[str, Any]]:
         """The events that follow from a record; each has an `id`, its key."""
-        raise NotImplementedError
 
     def run(self) -> None:
         """For ever. What goes wrong with brokers ends one life, and the next one begins with a fresh state."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,9 +55,9 @@ class Damage(Fault):
             os.kill(pid, signal.SIGKILL)
         return f"{said} of {topic}-{partition} on broker {broker}, then killed it (pid {pid})"
 
+    @abstractmethod
     def damage(self, log: Path, randrange: Callable[[int], int]) -> str:
         """Change the file; what was done."""
-        raise NotImplementedError
 
 
 def active_log(directory: Path) -> Path:

@@ -6,6 +6,7 @@ import itertools
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar
@@ -71,7 +72,7 @@ class Ledger:
         return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0) // 1_000_000
 
 
-class Workload:
+class Workload(ABC):
     """`start`, let it run while things break, heal them, `stop`; then judge the history.
 
     `rate` is in sends per second, all producers together. The same seed makes the same choices.
@@ -144,13 +145,13 @@ class Workload:
 
     # -- for the workloads -----------------------------------------------------------------------------------------
 
+    @abstractmethod
     def launch(self) -> None:
         """Start the clients, with `run_writer` and `run`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drain(self, deadline: float) -> None:
         """Read what is acknowledged, until `deadline` (`time.monotonic`) at most."""
-        raise NotImplementedError
 
     def random(self, who: str) -> random.Random:
         """Choices of one client, from the seed and its name."""
