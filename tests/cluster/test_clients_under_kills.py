@@ -6,7 +6,6 @@ Over TCP, over ZeroMQ's ipc sockets, and over ZeroMQ on TCP.
 from __future__ import annotations
 
 import threading
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -110,7 +109,11 @@ def test_each_broker_dies_once(tmp_path: Path, door: str) -> None:
                 so_far = _count(seen)
                 wait_until(lambda so_far=so_far: _count(seen) > so_far, timeout_s=30, what="the reader to go on")
                 cluster.kill(victim)
-                time.sleep(0.2)
+                wait_until(
+                    lambda victim=victim: victim not in [cluster.leader("t", n) for n in range(PARTITIONS)],
+                    timeout_s=30,
+                    what="others to lead",
+                )
                 writer.wait_for_new_acks()
                 cluster.wait_until_all_run(30)
                 for partition in range(PARTITIONS):

@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from odradek import Cluster, ClusterFailed, Consumer, NewTopic, Producer, wait_until
+from odradek import Admin, Cluster, ClusterFailed, Consumer, NewTopic, Producer, wait_until
 from testing.processes import is_alive
 
 pytestmark = pytest.mark.cluster
@@ -111,14 +110,19 @@ def test_the_cluster_ends_with_its_owner_however_that_ends(tmp_path: Path) -> No
         "c = Cluster(brokers=2, data_dir=sys.argv[2])\n"
         # from a thread that ends before the process does
         "t = threading.Thread(target=c.start); t.start(); t.join()\n"
-        "print(c.supervisor_pid, *c.pids().values(), flush=True); time.sleep(60)\n"
+        "print(c.bootstrap, c.supervisor_pid, *c.pids().values(), flush=True); time.sleep(60)\n"
     )
     command = [sys.executable, "-c", program, str(ROOT), str(tmp_path / "data")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
-        pids = [int(pid) for pid in owner.stdout.readline().split()]
+        bootstrap, *numbers = owner.stdout.readline().split()
+        pids = [int(pid) for pid in numbers]
         assert len(pids) == 3
-        time.sleep(0.3)
+        with Admin(bootstrap_servers=bootstrap) as admin:  # it goes on working although its thread has ended
+            admin.create_topics([NewTopic("outlives", 3, 2)])
+        with Producer(bootstrap_servers=bootstrap, acks="all") as producer:
+            for delivery in [producer.send("outlives", b"x") for _ in range(100)]:
+                delivery.result(30)
         assert all(map(is_alive, pids))
         owner.send_signal(signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, pids)), timeout_s=5, what="the orphans to end")

@@ -50,3 +50,11 @@ def a_cluster_of(broker, backoff_ms):
 
     cluster.connections.get = get
     return cluster
+
+
+async def a_client_told_of(broker, backoff_ms, *topics):
+    """One that wants these topics and has had its first answer about them."""
+    cluster = a_cluster_of(broker, backoff_ms)
+    cluster.topics |= set(topics)
+    await cluster.refresh()
+    return cluster

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from metadata_broker import NEVER_MS, Broker, a_cluster_of
+from metadata_broker import NEVER_MS, Broker, a_client_told_of
 
 from clients.cluster import ClusterClient
 from clients.errors import CertificateRefused, Disconnected
@@ -67,9 +67,7 @@ def test_what_was_just_told_is_known_without_waiting_for_the_next_answer():
     async def scenario():
         broker = Broker()
         broker.partitions = {"orders": 2, "payments": 1}
-        cluster = a_cluster_of(broker, NEVER_MS)
-        cluster.topics |= {"orders", "payments"}
-        await cluster.refresh()
+        cluster = await a_client_told_of(broker, NEVER_MS, "orders", "payments")
         await cluster.know(["orders"])
         assert broker.asked == [["orders", "payments"]]
         assert len(cluster.metadata.topics["orders"].partitions) == 2
@@ -82,9 +80,7 @@ def test_what_changed_since_the_answer_that_had_to_do_is_heard_of_afterwards():
     async def scenario():
         broker = Broker()
         broker.partitions = {"orders": 2}
-        cluster = a_cluster_of(broker, 50)
-        cluster.topics |= {"orders"}
-        await cluster.refresh()
+        cluster = await a_client_told_of(broker, 50, "orders")
         broker.partitions = {"orders": 3}
         counts = asyncio.Queue()
         cluster.on_metadata.append(lambda: counts.put_nowait(len(cluster.metadata.topics["orders"].partitions)))
@@ -99,9 +95,7 @@ def test_a_topic_that_was_not_described_yet_is_waited_for():
     async def scenario():
         broker = Broker()
         broker.partitions = {"orders": 2, "payments": 1}
-        cluster = a_cluster_of(broker, 1)
-        cluster.topics |= {"orders"}
-        await cluster.refresh()
+        cluster = await a_client_told_of(broker, 1, "orders")
         await cluster.know(["payments"])
         assert len(cluster.metadata.topics["payments"].partitions) == 1
         assert broker.asked[-1] == ["orders", "payments"]
@@ -114,9 +108,7 @@ def test_what_was_told_long_ago_is_asked_again():
     async def scenario():
         broker = Broker()
         broker.partitions = {"orders": 2}
-        cluster = a_cluster_of(broker, 0)
-        cluster.topics |= {"orders"}
-        await cluster.refresh()
+        cluster = await a_client_told_of(broker, 0, "orders")
         broker.partitions = {"orders": 3}
         await cluster.know(["orders"])
         assert len(cluster.metadata.topics["orders"].partitions) == 3

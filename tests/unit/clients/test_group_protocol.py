@@ -2,7 +2,7 @@
 
 import asyncio
 
-from metadata_broker import NEVER_MS, Broker, a_cluster_of
+from metadata_broker import NEVER_MS, Broker, a_client_told_of
 
 from clients.group_protocol import MemberProtocol
 from model.ids import TopicPartition
@@ -43,9 +43,7 @@ def test_a_leader_that_knows_its_topics_deals_at_once():
     async def scenario():
         broker = Broker()
         broker.partitions = {"orders": 2}
-        cluster = a_cluster_of(broker, NEVER_MS)
-        cluster.topics |= {"orders"}
-        await cluster.refresh()
+        cluster = await a_client_told_of(broker, NEVER_MS, "orders")
         orders = Host("orders")
         assert await dealt_by(cluster, orders, orders) == [TopicPartition("orders", 0), TopicPartition("orders", 1)]
         await cluster.close()
@@ -57,9 +55,7 @@ def test_topics_of_other_members_are_looked_up_anew():
     async def scenario():
         broker = Broker()
         broker.partitions = {"orders": 2, "payments": 1}
-        cluster = a_cluster_of(broker, 1)
-        cluster.topics |= {"orders", "payments"}
-        await cluster.refresh()
+        cluster = await a_client_told_of(broker, 1, "orders", "payments")
         broker.partitions["payments"] = 2
         assert await dealt_by(cluster, Host("orders"), Host("payments"), Host("orders")) == [
             TopicPartition("payments", 0),
