@@ -87,7 +87,7 @@ class PartitionLeader(Actor):
         )
         for follower in self.machine.progress:
             self._lead(follower)
-        self._perform(self.machine.lead_alone())
+        self._perform(self.machine.advance())
         self.ports.join_timer_round(replica)
 
     def on_receive(self, message: Any) -> None:

@@ -1,7 +1,7 @@
 """The leader of one partition: who has what, how far it is committed, who is in sync.
 
 Events in, effects out; the shell (`actors/partition_leader.py`) owns the log and the bus. One append is one event,
-whatever number of records it holds.
+whatever number of records it holds. Whom it pushes to is in `leader_followers.py`, what time does in `leader_time.py`.
 
 The rules that keep acked data:
 - the high watermark is the least log end over the ISR, together with every member of an ISR that was proposed but not
@@ -34,16 +34,11 @@ from machines.leader_events import (
     ProposeIsr,
     Push,
     Pushed,
-    SendDiverged,
-    SendLead,
-    SendStartAt,
     TimerFired,
 )
+from machines.leader_followers import on_followed, on_gone, on_log_start
+from machines.leader_time import PROPOSAL_RETRY_MS, on_timer
 from model.errors import ErrorCode
-
-RETRANSMIT_AFTER_MS = 400
-PROPOSAL_RETRY_MS = 300
-LEAD_AGAIN_MS = 500
 
 
 @dataclass(slots=True)
@@ -98,11 +93,11 @@ class LeaderMachine:
                 self._on_pushed(event)
                 return []
             case Followed():
-                return self._on_followed(event, now_ms)
+                return on_followed(self, event, now_ms)
             case CreditReturned():
                 return self._on_credit(event)
             case TimerFired():
-                return self._on_timer(now_ms)
+                return on_timer(self, now_ms)
             case IsrCommitted():
                 return self._on_isr(event, now_ms)
             case IsrRefused():
@@ -110,13 +105,9 @@ class LeaderMachine:
                     self._propose_as_it_is(now_ms)
                 return []
             case FollowerGone():
-                return self._on_gone(event, now_ms)
+                return on_gone(self, event)
             case LogStartMoved():
-                return self._on_log_start(event, now_ms)
-
-    def lead_alone(self) -> list[Effect]:
-        """With nobody else in the ISR our whole log is committed at once."""
-        return self._advance()
+                return on_log_start(self, event, now_ms)
 
     # -- records in, acknowledgements out --------------------------------------------------------------------------
 
@@ -130,8 +121,8 @@ class LeaderMachine:
             if progress.log_end_offset >= before:
                 progress.caught_up_ms = progress.last_heard_ms = now_ms
                 progress.goal_offset, progress.goal_ms = event.log_end_offset, now_ms
-            effects += self._push(follower, progress)
-        effects += self._advance()
+            effects += self.push(follower, progress)
+        effects += self.advance()
         return effects
 
     def _on_await(self, event: AwaitCommit) -> list[Effect]:
@@ -172,15 +163,16 @@ class LeaderMachine:
             progress.goal_offset, progress.goal_ms = self.log_end_offset, now_ms
         if progress.log_end_offset == self.log_end_offset:
             progress.caught_up_ms = now_ms
-        effects = self._push(event.follower, progress) if progress.next_offset < self.log_end_offset else []
-        effects += self._advance()
+        effects = self.push(event.follower, progress) if progress.next_offset < self.log_end_offset else []
+        effects += self.advance()
         if event.follower not in self.isr:
-            effects += self._maybe_grow(event.follower, progress, now_ms)
+            effects += self.maybe_grow(event.follower, progress, now_ms)
         return effects
 
     # -- pushing ---------------------------------------------------------------------------------------------------
 
-    def _push(self, follower: int, progress: Progress) -> list[Effect]:
+    def push(self, follower: int, progress: Progress) -> list[Effect]:
+        """As much as the window has room for; nothing when the follower has it all."""
         if not progress.is_following or progress.next_offset >= self.log_end_offset:
             return []
         room = self.window_bytes - progress.in_flight_bytes
@@ -193,7 +185,7 @@ class LeaderMachine:
         if progress is None:
             return []
         progress.is_gone = False
-        return self._push(event.follower, progress)
+        return self.push(event.follower, progress)
 
     def _on_pushed(self, event: Pushed) -> None:
         """The shell sent these bytes; nothing in flight is assumed until it says so."""
@@ -204,46 +196,13 @@ class LeaderMachine:
             progress.in_flight_bytes += event.size
         progress.told_high_watermark = event.high_watermark
 
-    def _on_followed(self, event: Followed, now_ms: int) -> list[Effect]:
-        progress = self.progress.get(event.follower)
-        if progress is None or event.attempt < progress.attempt:  # an old question that comes late
-            return []
-        progress.incarnation, progress.attempt = event.incarnation, event.attempt
-        progress.last_heard_ms = progress.led_ms = now_ms
-        progress.is_gone = False
-        progress.forget_in_flight()
-        if event.log_end_offset < self.log_start_offset or event.last_epoch > self.leader_epoch:
-            progress.is_following = False
-            return [SendStartAt(event.follower, self.log_start_offset, event.attempt)]
-        if event.last_epoch >= 0:
-            epoch, end_offset = event.epoch_end
-            if epoch < 0:  # older than all that we keep: nothing of its log can be matched
-                progress.is_following = False
-                return [SendStartAt(event.follower, self.log_start_offset, event.attempt)]
-            if epoch < event.last_epoch or end_offset < event.log_end_offset:
-                progress.is_following = False
-                return [SendDiverged(event.follower, epoch, end_offset, event.attempt)]
-        elif event.log_end_offset > self.log_end_offset:  # it is empty, but stands where we have never been
-            progress.is_following = False
-            return [SendStartAt(event.follower, self.log_start_offset, event.attempt)]
-        progress.is_following = True
-        progress.log_end_offset = progress.next_offset = event.log_end_offset
-        progress.goal_offset, progress.goal_ms = self.log_end_offset, now_ms
-        if event.log_end_offset == self.log_end_offset:
-            progress.caught_up_ms = now_ms
-        effects: list[Effect] = self._push(event.follower, progress) or [
-            Push(event.follower, event.log_end_offset, 0, event.attempt)
-        ]
-        effects += self._advance()
-        effects += self._maybe_grow(event.follower, progress, now_ms)
-        return effects
-
     # -- the high watermark ----------------------------------------------------------------------------------------
 
     def _counted(self) -> Iterable[int]:
         return self.isr if not self.at_stake else self.at_stake.union(self.isr)
 
-    def _advance(self) -> list[Effect]:
+    def advance(self) -> list[Effect]:
+        """Commit what everybody who counts has; with nobody else in the ISR that is our whole log."""
         committed = self.log_end_offset
         for member in self._counted():
             if member != self.broker_id:
@@ -262,27 +221,29 @@ class LeaderMachine:
 
     # -- the ISR ---------------------------------------------------------------------------------------------------
 
-    def _maybe_grow(self, follower: int, progress: Progress, now_ms: int) -> list[Effect]:
+    def maybe_grow(self, follower: int, progress: Progress, now_ms: int) -> list[Effect]:
+        """Propose a follower for the ISR if it may join now; one proposal at a time."""
         if follower in self.isr or self.proposed_isr is not None:
             return []
         if progress.log_end_offset < max(self.high_watermark, self.epoch_start_offset):
             return []
-        return self._propose((*self.isr, follower), now_ms)
+        return self.propose((*self.isr, follower), now_ms)
 
-    def _propose(self, isr: Sequence[int], now_ms: int) -> list[Effect]:
+    def propose(self, isr: Sequence[int], now_ms: int) -> list[Effect]:
+        """Ask the controller for this ISR; whoever is in it counts until the answer is here."""
         self.proposed_isr = tuple(r for r in self.replicas if r in isr)
         self.proposed_incarnations = tuple(
             self.progress[r].incarnation if r != self.broker_id else -1 for r in self.proposed_isr
         )
         self.at_stake.update(self.proposed_isr)
-        return self._propose_again(now_ms)
+        return self.propose_again(now_ms)
 
     def _propose_as_it_is(self, proposed_ms: int) -> None:
         """At the next timer: nobody joins, so nobody's life is checked; what was proposed before is void after it."""
         self.proposed_isr, self.proposed_ms = self.isr, proposed_ms
         self.proposed_incarnations = (-1,) * len(self.isr)
 
-    def _propose_again(self, now_ms: int) -> list[Effect]:
+    def propose_again(self, now_ms: int) -> list[Effect]:
         """Of the same lives as before: a member that came back since may have lost what it was proposed for."""
         assert self.proposed_isr is not None
         self.proposed_ms = now_ms
@@ -297,10 +258,10 @@ class LeaderMachine:
         self.proposed_isr = None
         self.at_stake.clear()
         self._meet(event.replicas, now_ms)
-        effects = self._advance()
+        effects = self.advance()
         for follower, progress in self.progress.items():
             if progress.is_following:
-                effects += self._maybe_grow(follower, progress, now_ms)
+                effects += self.maybe_grow(follower, progress, now_ms)
         return effects
 
     def _meet(self, replicas: Iterable[int], now_ms: int) -> None:
@@ -309,67 +270,6 @@ class LeaderMachine:
         self.progress = {
             r: known.get(r) or Progress(caught_up_ms=now_ms, last_heard_ms=now_ms, led_ms=now_ms) for r in wanted
         }
-
-    def _on_gone(self, event: FollowerGone, now_ms: int) -> list[Effect]:
-        """A follower's process is gone; what it acknowledged stays true, but nothing more goes to it."""
-        progress = self.progress.get(event.follower)
-        if progress is not None:
-            progress.is_following = False
-            progress.is_gone = True
-            progress.forget_in_flight()
-        return []
-
-    def _on_log_start(self, event: LogStartMoved, now_ms: int) -> list[Effect]:
-        """Whoever still needs what is gone has to ask again, to be told where to start."""
-        self.log_start_offset = event.log_start_offset
-        effects: list[Effect] = []
-        for follower, progress in self.progress.items():
-            if progress.is_following and progress.log_end_offset < event.log_start_offset:
-                progress.is_following = False
-                progress.forget_in_flight()
-                progress.led_ms = now_ms
-                effects.append(SendLead(follower))
-        return effects
-
-    # -- time ------------------------------------------------------------------------------------------------------
-
-    def _on_timer(self, now_ms: int) -> list[Effect]:
-        effects: list[Effect] = []
-        for follower, progress in self.progress.items():
-            if not progress.is_following:
-                if not progress.is_gone and now_ms - progress.led_ms >= LEAD_AGAIN_MS:
-                    progress.led_ms = now_ms
-                    effects.append(SendLead(follower))
-                continue
-            behind = progress.log_end_offset < self.log_end_offset
-            if behind and now_ms - progress.last_heard_ms >= RETRANSMIT_AFTER_MS:
-                progress.next_offset = progress.log_end_offset
-                progress.forget_in_flight()
-                progress.last_heard_ms = now_ms
-            pushed = self._push(follower, progress)
-            if not pushed and progress.told_high_watermark < self.high_watermark and not progress.in_flight_bytes:
-                pushed = [Push(follower, progress.next_offset, 0, progress.attempt)]
-            effects += pushed
-        if self.proposed_isr is not None:
-            if now_ms - self.proposed_ms >= PROPOSAL_RETRY_MS:
-                effects += self._propose_again(now_ms)
-            return effects
-        lagging = [r for r in self.isr if r != self.broker_id and self._lags(r, now_ms)]
-        if lagging:
-            effects += self._propose([r for r in self.isr if r not in lagging], now_ms)
-            return effects
-        for follower, progress in self.progress.items():
-            if progress.is_following:
-                effects += self._maybe_grow(follower, progress, now_ms)
-        return effects
-
-    def _lags(self, follower: int, now_ms: int) -> bool:
-        progress = self.progress.get(follower)
-        if progress is None:
-            return True
-        if progress.is_following and progress.log_end_offset >= self.log_end_offset:
-            return False
-        return now_ms - progress.caught_up_ms > self.lag_time_max_ms
 
     @property
     def is_quiet(self) -> bool:

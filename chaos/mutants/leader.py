@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import machines.leader
 from actors.partition_leader import PartitionLeader
 from actors.replica import Replica
 from chaos.mutants.catalogue import Patches, mutant
@@ -59,7 +60,7 @@ def high_watermark_goes_back(patches: Patches) -> None:
         self.high_watermark = high_watermark
         self.wake()
 
-    patches.replace(LeaderMachine, "_advance", advance)
+    patches.replace(LeaderMachine, "advance", advance)
     patches.replace(Replica, "advance", set_high_watermark)
 
 
@@ -71,7 +72,7 @@ def isr_changes_before_the_controller_said_so(patches: Patches) -> None:
         self.isr = self.proposed_isr
         return effects
 
-    original = patches.replace(LeaderMachine, "_propose", propose)
+    original = patches.replace(LeaderMachine, "propose", propose)
 
 
 @mutant(
@@ -115,9 +116,9 @@ def joins_with_any_log(patches: Patches) -> None:
     def maybe_grow(self: LeaderMachine, follower: int, progress: Progress, now_ms: int) -> list[Effect]:
         if follower in self.isr or self.proposed_isr is not None:
             return []
-        return self._propose((*self.isr, follower), now_ms)
+        return self.propose((*self.isr, follower), now_ms)
 
-    patches.replace(LeaderMachine, "_maybe_grow", maybe_grow)
+    patches.replace(LeaderMachine, "maybe_grow", maybe_grow)
 
 
 @mutant("no-truncation", "whatever a follower's log holds is taken for a part of the leader's", hint=6)
@@ -126,7 +127,7 @@ def no_truncation(patches: Patches) -> None:
         effects: list[Effect] = original(self, _agreed(self, event), now_ms)
         return effects
 
-    original = patches.replace(LeaderMachine, "_on_followed", on_followed)
+    original = patches.replace(machines.leader, "on_followed", on_followed)
 
 
 @mutant(
@@ -141,7 +142,7 @@ def truncation_by_offset(patches: Patches) -> None:
         effects: list[Effect] = original(self, _agreed(self, event), now_ms)
         return effects
 
-    original = patches.replace(LeaderMachine, "_on_followed", on_followed)
+    original = patches.replace(machines.leader, "on_followed", on_followed)
 
 
 @mutant("lead-is-never-said", "a leader that was restarted does not tell its followers so", hint=33)

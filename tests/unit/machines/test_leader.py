@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from machines.leader import LEAD_AGAIN_MS, RETRANSMIT_AFTER_MS, LeaderMachine
+from machines.leader import LeaderMachine
 from machines.leader_events import (
     Acknowledge,
     AdvanceHighWatermark,
@@ -26,6 +26,7 @@ from machines.leader_events import (
     SendStartAt,
     TimerFired,
 )
+from machines.leader_time import LEAD_AGAIN_MS, RETRANSMIT_AFTER_MS
 from model.errors import ErrorCode
 
 
