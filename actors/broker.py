@@ -1,7 +1,7 @@
 """One broker: its replicas, its line to the controller, its listener, and the controller while it holds the lease.
 
 Everything here runs on the one event loop of the broker's process. Work is done by the actors (`partition_leader`,
-`follower_replica`, `controller`); the broker routes mail and requests to them.
+`follower_replica`, `controller`); the broker routes mail and requests to them. Who else lives is in `peers`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from actors.actor_system import ActorSystem
@@ -22,7 +21,6 @@ from actors.controller_seat import (
     CONTROLLER_PATH,
     ELECTIONS_PATH,
     ELECTIONS_POLICY,
-    BrokerCame,
     ControllerSeat,
     FromBroker,
 )
@@ -32,12 +30,12 @@ from actors.gateways import gateway_endpoint
 from actors.groups import TOPIC as OFFSETS_TOPIC
 from actors.groups import Groups
 from actors.memory import MemoryReturn
+from actors.peers import Peers
 from actors.producer_ids import ProducerIds
 from actors.replicas import Replicas
 from actors.transactions import TOPIC as TRANSACTIONS_TOPIC
 from actors.transactions import Transactions
-from machines.controller import BrokerDied
-from machines.metadata import BrokerInfo, MetadataImage
+from machines.metadata import MetadataImage
 from model.configs import BrokerConfig
 from model.errors import RequestTimedOut
 from model.ids import TopicPartition
@@ -59,7 +57,6 @@ from storage.metadata_store import LocalMetadataStore
 from transport.bus import Bus
 from transport.curve import server_keys
 from transport.gateway import Gateway
-from transport.lifeline import Lifelines
 from transport.listener import Listener, ListenerLimits
 
 if TYPE_CHECKING:
@@ -73,7 +70,6 @@ TIMER_ROUND_S = 0.1
 MEMORY_ROUND_S = 1.0
 CLOSE_S = 0.5
 HANDOVER_MS = 1_000
-SETTLE_S = 0.5
 _REPLICATION_MESSAGES = frozenset(get_args(ReplicationMessage))
 _TRANSACTION_MESSAGES = frozenset(get_args(TransactionMessage))
 
@@ -99,8 +95,7 @@ class Broker:
         self.image = MetadataImage()
         self._is_in_image = False  # as the incarnation that we are
         self.port = spec.port
-        self.live: dict[int, int] = {}  # broker -> incarnation, as the supervisor last said
-        self.cluster_size = 1  # brokers that the supervisor keeps, the dead ones too
+        self.peers = Peers(self)
         self.deadlines = Deadlines(self.loop)
         self.link = ControllerLink(self)
         self.coordinators = Coordinators()
@@ -117,7 +112,7 @@ class Broker:
             spec.incarnation,
             LocalMetadataStore(spec.cluster_dir),
             send=self._send_as_controller,
-            view_of_live_brokers=self._live_brokers,
+            view_of_live_brokers=lambda: self.peers.live,
             config=self.config,
             clock=lambda: time.monotonic_ns() // 1_000_000,
         )
@@ -133,10 +128,6 @@ class Broker:
         )
         self.gateway = Gateway(endpoint, dispatcher, limits, keys=keys)
         bus.on_credit(self.replicas.on_credit)
-        self.lifelines = Lifelines(spec.broker_id, spec.incarnation, spec.run_dir, self._on_lifeline_lost)
-        self._dying: dict[int, int] = {}  # dead, and the image does not say so yet
-        self._settled = asyncio.Event()
-        self._fenced_since: dict[int, float] = {}  # loop time
         self._memory = MemoryReturn(lambda: self.listener.frames + self.replicas.mail_count)
         self._timers: list[asyncio.TimerHandle] = []
         self._is_stopping = False
@@ -157,7 +148,7 @@ class Broker:
     async def start(self, listener: socket.socket) -> None:
         """Join the cluster, then accept clients. Returns once registered, however long that takes."""
         self.port = listener.getsockname()[1]
-        self.lifelines.start()
+        self.peers.start()
         self.system.supervise(ELECTIONS_PATH, ELECTIONS_POLICY)
         self.system.start(
             CONTROLLER_PATH, lambda: ControllerSeat(self.controller, self._elected), supervisor=ELECTIONS_PATH
@@ -190,7 +181,7 @@ class Broker:
         await self.gateway.close()
         self.groups.close()
         await self.replicas.close(CLOSE_S)
-        self.lifelines.close()
+        self.peers.close()
 
     def give_up(self, reason: str) -> None:
         """Crash-only: end this process; the supervisor starts a fresh one."""
@@ -228,7 +219,7 @@ class Broker:
         elif address == CONTROLLER_ADDRESS:
             self.system.tell(CONTROLLER_PATH, FromBroker(envelope.sender, envelope.message))
         elif type(envelope.message) is BrokerDown:
-            self._on_broker_down(envelope.message)
+            self.peers.on_broker_down(envelope.message)
         elif type(envelope.message) is Suffer:
             self._suffer(envelope.message)
         elif type(envelope.message) in _TRANSACTION_MESSAGES:
@@ -238,17 +229,7 @@ class Broker:
 
     def on_cluster_view(self, view: ClusterView) -> None:
         """Who lives, from the supervisor; the bus is connected to them already."""
-        now = {b.broker_id: b.incarnation for b in view.brokers if b.data_endpoint}
-        for broker_id, incarnation in list(self.live.items()):
-            if now.get(broker_id) != incarnation:  # what said so was lost
-                self._on_broker_down(BrokerDown(broker_id, incarnation, "the supervisor lists it no more"))
-        before, self.live = self.live, now
-        self.cluster_size = len(view.brokers)
-        for broker_id, incarnation in self.live.items():
-            if before.get(broker_id) != incarnation and broker_id != self.spec.broker_id:
-                self.lifelines.watch(broker_id, incarnation)
-                self.replicas.on_broker_back(broker_id)
-                self.system.tell(CONTROLLER_PATH, BrokerCame(broker_id))
+        self.peers.on_cluster_view(view)
 
     def _suffer(self, order: Suffer) -> None:
         if self._suffering is None:
@@ -257,71 +238,9 @@ class Broker:
             self._suffering = Suffering(self)
         self.bus.tell(SUPERVISOR_NODE, SUPERVISOR_ADDRESS, self._suffering.perform(order), control=True)
 
-    def _on_lifeline_lost(self, broker_id: int, incarnation: int) -> None:
-        """Death, a little before the supervisor has reaped it."""
-        self._on_broker_down(BrokerDown(broker_id, incarnation, "its lifeline ended"))
-
-    def _on_broker_down(self, message: BrokerDown) -> None:
-        broker_id, incarnation = message.broker_id, message.incarnation
-        self.lifelines.forget(broker_id, incarnation)
-        if self.live.get(broker_id) == incarnation:
-            del self.live[broker_id]
-            self.replicas.on_broker_gone(broker_id)
-        known = self.image.brokers.get(broker_id)
-        if known is not None and known.incarnation == incarnation and not known.is_fenced:
-            self._dying[broker_id] = incarnation
-            self._settled.clear()
-        self.system.tell(CONTROLLER_PATH, BrokerDied(broker_id, incarnation))
-
-    async def settled(self) -> None:
-        """Wait until the image knows of every death that this broker knows of, at most SETTLE_S.
-
-        What is told to a client before that sends it back to the dead, and it may not ask again for a second.
-        """
-        if self._dying:
-            try:
-                async with asyncio.timeout(SETTLE_S):
-                    await self._settled.wait()
-            except TimeoutError:
-                pass
-
-    @property
-    def is_settled(self) -> bool:
-        """The image knows of every death that this broker knows of."""
-        return not self._dying
-
-    def listed_brokers(self) -> tuple[BrokerInfo, ...]:
-        """What Metadata tells clients: the live brokers, and those that died within `broker.session.timeout.ms`.
-
-        Kafka forgets a broker only when its session ends, too. librdkafka takes a broker that is missing for one that
-        is gone for good, tears its partitions off it and waits a second before it asks where they went.
-        """
-        oldest = self.loop.time() - self.config.get_int("broker.session.timeout.ms") / 1000
-        since = self._fenced_since
-        return tuple(
-            broker
-            for broker_id, broker in sorted(self.image.brokers.items())
-            if not broker.is_fenced or since.get(broker_id, oldest) > oldest
-        )
-
-    def _note_fenced(self) -> None:
-        fenced = {b.broker_id for b in self.image.brokers.values() if b.is_fenced}
-        self._fenced_since = {b: self._fenced_since.get(b, self.loop.time()) for b in fenced}
-
-    def _bury(self) -> None:
-        for broker_id, incarnation in list(self._dying.items()):
-            known = self.image.brokers.get(broker_id)
-            if known is None or known.is_fenced or known.incarnation != incarnation:
-                del self._dying[broker_id]
-        if not self._dying:
-            self._settled.set()
-
     def _send_as_controller(self, broker_id: int, message: ControllerMessage) -> bool:
         cause = self.told.cause_of(message)
         return self.bus.tell(broker_id, LINK_ADDRESS, message, control=True, trace_id=cause)
-
-    def _live_brokers(self) -> Mapping[int, int]:
-        return self.live
 
     # -- metadata --------------------------------------------------------------------------------------------------
 
@@ -330,9 +249,7 @@ class Broker:
 
         `topics` are those whose configs changed, `broker_configs` says whether dynamic broker configs did.
         """
-        self._note_fenced()
-        if self._dying:
-            self._bury()
+        self.peers.on_image_changed()
         if broker_configs:
             dynamic = self.image.broker_configs.get("", {}) | self.image.broker_configs.get(
                 str(self.spec.broker_id), {}

@@ -106,7 +106,7 @@ class Transactions:
         info = self._broker.image.partition(partition.topic, partition.partition)
         if info is None or info.leader < 0:
             return None
-        incarnation = self._broker.live.get(info.leader)
+        incarnation = self._broker.peers.live.get(info.leader)
         return None if incarnation is None else Leader(info.leader, incarnation, info.leader_epoch)
 
     def exists(self, partition: TopicPartition) -> bool:

@@ -1,7 +1,8 @@
 """What the simulator puts in place of the machine under the brokers, while it runs and no longer.
 
     time, os.urandom, os.getpid                   virtual clocks, seeded bytes
-    Listener, Gateway, Lifelines, MemoryReturn    in actors.broker: no sockets, no C library
+    Listener, Gateway, MemoryReturn               in actors.broker: no sockets, no C library
+    Lifelines                                     in actors.peers
     LocalMetadataStore                            in actors.broker: one for all, in memory
     Thread                                        in actors.controller
     ThreadPoolExecutor, OsDisk, current_boot_id   wherever actors use them
@@ -28,6 +29,7 @@ import actors.controller
 import actors.log_cleaner
 import actors.log_directory
 import actors.log_upkeep
+import actors.peers
 import actors.replicas
 from actors.api.dispatch import HANDLERS
 from chaos.sim_disk import ForgetfulDisk
@@ -150,7 +152,7 @@ def in_place_of_the_machine(cluster: Cluster) -> Iterator[None]:
         (os, "getpid", lambda: _current().incarnation),
         (actors.broker, "Listener", QuietListener),
         (actors.broker, "Gateway", QuietGateway),
-        (actors.broker, "Lifelines", VirtualLifelines),
+        (actors.peers, "Lifelines", VirtualLifelines),
         (actors.broker, "LocalMetadataStore", lambda _: VirtualMetadataStore(cluster.metadata, _current())),
         (actors.broker, "MemoryReturn", lambda traffic: types.SimpleNamespace(round=lambda: False)),
         (actors.broker_process, "gc", types.SimpleNamespace(collect=lambda: 0, freeze=lambda: None)),

@@ -283,7 +283,7 @@ class _Life:
         await broker.controller.stop()
         await broker.listener.close()
         await broker.gateway.close()
-        broker.lifelines.close()
+        broker.peers.close()
         await self._let_go()
 
     async def _let_go(self) -> None:

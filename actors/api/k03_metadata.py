@@ -4,7 +4,7 @@ Brokers, topics, leaders, from this broker's image of the cluster.
 - A topic that does not exist is created when the client allows it and `auto.create.topics.enable` is on.
 - While the election after a broker's death is under way, the answer waits for it (some 10 ms).
 - The encoded answer is kept until the image changes: a thousand clients that refresh cost one encoding.
-- A broker that died is listed for a session timeout longer, see `Broker.listed_brokers`.
+- A broker that died is listed for a session timeout longer, see `Peers.listed`.
 - v10, v11: topics have ids in the answer, but can't be asked for by id (Kafka refuses the same).
 - v8+: what the client may do, when it asks: everything, for there are no ACLs.
 Left out: nothing.
@@ -72,13 +72,13 @@ _kept = _Kept()
 
 def handle(context: RequestContext, request: MetadataRequest) -> Encoded | Awaitable[Encoded]:
     """Answer from the image; create topics first where that is asked for."""
-    if not context.broker.is_settled:
+    if not context.broker.peers.is_settled:
         return _wait_and_answer(context, request)
     return _look_up(context, request)
 
 
 async def _wait_and_answer(context: RequestContext, request: MetadataRequest) -> Encoded:
-    await context.broker.settled()
+    await context.broker.peers.settled()
     answer = _look_up(context, request)
     return answer if isinstance(answer, Encoded) else await answer
 
@@ -126,7 +126,7 @@ def _answer(
     image, version = context.broker.image, context.api_version
     if _kept.image is not image or _kept.image_version != image.version or len(_kept.answers) > _MAX_KEPT:
         _kept.image, _kept.image_version, _kept.answers = image, image.version, {}
-    brokers = context.broker.listed_brokers()
+    brokers = context.broker.peers.listed()
     for_topics = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
     for_cluster = CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
     names = None if wanted is None else tuple(wanted)

@@ -31,7 +31,7 @@ TOPICS = {
 async def handle(context: RequestContext, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
     """Create the internal topic when there is none, then look the leaders up."""
     if request.key_type in TOPICS:
-        await context.broker.settled()
+        await context.broker.peers.settled()
         await ensure_topic(context, request.key_type)
     if context.api_version >= BATCHED_FROM:
         found = [find(context, request.key_type, key) for key in request.coordinator_keys]
@@ -83,7 +83,7 @@ async def ensure_topic(context: RequestContext, key_type: int) -> None:
     if name in broker.image.topics:
         return
     config = broker.config
-    factor = min(config.get_int(f"{prefix}.replication.factor"), broker.cluster_size)
+    factor = min(config.get_int(f"{prefix}.replication.factor"), broker.peers.cluster_size)
     for _ in range(PATIENCE_ROUNDS):
         if len(broker.image.live_brokers()) >= factor:
             break
