@@ -127,7 +127,7 @@ class Broker:
             self.config.get_str("zmq.curve.secret.key"), self.config.get_list("zmq.curve.client.keys")
         )
         self.gateway = Gateway(endpoint, dispatcher, limits, keys=keys)
-        bus.on_credit(self.replicas.on_credit)
+        bus.on_credit(self.replicas.ports.on_credit)
         self._memory = MemoryReturn(lambda: self.listener.frames + self.replicas.mail_count)
         self._timers: list[asyncio.TimerHandle] = []
         self._is_stopping = False

@@ -94,7 +94,7 @@ class LogCleaner(Actor):
     def choose(self) -> tuple[Replica, CleaningPlan] | None:
         """The log with the largest dirty ratio, overdue ones first; None when none is worth it."""
         best: tuple[Replica, CleaningPlan] | None = None
-        now_ms = self.replicas.wall_ms()
+        now_ms = self.replicas.ports.wall_ms()
         for replica in list(self.replicas.hosted.values()):
             log = replica.log
             if not log.config.is_compacted or replica.is_offline or log in self._uncleanable:
@@ -129,7 +129,7 @@ class LogCleaner(Actor):
             self.cleaned_up_to[partition] = plan.first_dirty_offset
             await self.checkpoint()
         max_keys = max(1, self.replicas.broker.config.get_int("log.cleaner.dedupe.buffer.size") // BYTES_PER_KEY)
-        steps = clean(log, plan, disk=self.replicas.disk, now_ms=self.replicas.wall_ms(), max_keys=max_keys)
+        steps = clean(log, plan, disk=self.replicas.disk, now_ms=self.replicas.ports.wall_ms(), max_keys=max_keys)
         self._log, self._steps = log, steps
         try:
             result = await self._run(steps)

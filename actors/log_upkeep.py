@@ -133,7 +133,7 @@ class LogUpkeep(Actor):
 
     async def flush_round(self) -> None:
         """Flush what `flush.ms` says is due."""
-        now_ms = self.replicas.wall_ms()
+        now_ms = self.replicas.ports.wall_ms()
         for replica in self.replicas.hosted.values():
             if replica.log.flush_is_due(now_ms) and not replica.is_offline:
                 self._flush_soon(replica)
@@ -169,7 +169,7 @@ class LogUpkeep(Actor):
                 log.mark_failed(failure)
             self.replicas.replica_failed(replica, failure)
             return
-        log.finish_flush(job, self.replicas.wall_ms())
+        log.finish_flush(job, self.replicas.ports.wall_ms())
 
     async def _run(self, job: FlushJob) -> None:
         await self.system.loop.run_in_executor(self._executor, job.run)
@@ -183,7 +183,7 @@ class LogUpkeep(Actor):
     def _retain(self, replica: Replica) -> None:
         log = replica.log
         start = log.log_start_offset
-        log.apply_retention(self.replicas.wall_ms(), replica.high_watermark)
+        log.apply_retention(self.replicas.ports.wall_ms(), replica.high_watermark)
         if replica.leader is not None and log.log_start_offset != start:
             self.tell(replica.address, LogStartMoved(log.log_start_offset))
 
@@ -192,6 +192,6 @@ class LogUpkeep(Actor):
         expiration_ms = self.replicas.broker.config.get_int("producer.id.expiration.ms")
 
         def expire(replica: Replica) -> None:
-            replica.log.producers.expire(self.replicas.wall_ms(), expiration_ms)
+            replica.log.producers.expire(self.replicas.ports.wall_ms(), expiration_ms)
 
         await self._visit(expire)

@@ -9,27 +9,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from actors.broker_ports import BrokerPorts
 from actors.follower_replica import FollowerReplica, FromLeader
 from actors.log_cleaner import CLEANER_PATH, LogCleaner
 from actors.log_directory import LogDirectory
-from actors.log_upkeep import UPKEEP_PATH, LogUpkeep, Rolled, Truncated
+from actors.log_upkeep import UPKEEP_PATH, LogUpkeep, Rolled
 from actors.partition_leader import FromFollower, PartitionLeader
-from actors.ports import ROUND, Buffer
 from actors.replica import Replica, address_of
 from actors.supervision import RestartPolicy
-from machines.leader_events import CreditReturned, FollowerGone, IsrCommitted
+from machines.leader_events import FollowerGone, IsrCommitted
 from machines.metadata import PartitionInfo
-from machines.verification import Claim
 from model.configs import LogConfig
-from model.errors import ErrorCode, StorageFailure
+from model.errors import StorageFailure
 from model.ids import TopicPartition
-from protocol.cluster_control import IsrProposal
 from protocol.cluster_replication import Follow, Replicated
 from protocol.events import birth
 from storage.disk import Disk, OsDisk
@@ -45,116 +41,28 @@ SLICE_S = 0.02
 
 
 class Replicas:
-    """Hosts partitions; implements `actors.ports.ReplicaPorts` for their actors."""
+    """Hosts partitions; `ports` is what their actors have of the broker."""
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.broker_id = broker.spec.broker_id
         self.incarnation = broker.spec.incarnation
-        self.lag_time_max_ms = broker.config.get_int("replica.lag.time.max.ms")
-        self.verifies_transactions = broker.config.get_bool("transaction.partition.verification.enable")
         self.directory: Path = broker.spec.data_dir
         self.disk: Disk = OsDisk()
         self.disk.make_directory(self.directory)
         self.hosted: dict[TopicPartition, Replica] = {}
         self.by_id: dict[tuple[bytes, int], Replica] = {}
         self.by_address: dict[str, Replica] = {}
-        self._numbered = 0
         self.mail_count = 0  # mail from other brokers' replicas
-        self._round: dict[str, None] = {}  # addresses, in the order they joined
-        self._starved: dict[int, dict[str, None]] = {}  # broker without credit -> replicas that wait for it
         self.logs = LogDirectory(self.directory, self.disk, self.incarnation)
         self.cleaner: LogCleaner | None = None
+        self.ports = BrokerPorts(self)
         self.unopened: dict[TopicPartition, bytes] = {}  # logs that the disk did not give us, with their topic ids
         self._to_apply: dict[TopicPartition, int] = {}  # with the event behind it
         self._is_closing = False
         self._is_applying = False
         self._configs: dict[bytes, LogConfig] = {}  # topic id -> its config, parsed
         broker.system.supervise(SUPERVISOR_PATH, RestartPolicy(intensity=100, period_ms=5_000))
-
-    # -- ReplicaPorts ----------------------------------------------------------------------------------------------
-
-    def now_ms(self) -> int:
-        """Monotonic time, for intervals."""
-        return time.monotonic_ns() // 1_000_000
-
-    def wall_ms(self) -> int:
-        """Milliseconds since 1970, for records."""
-        return time.time_ns() // 1_000_000
-
-    def send(
-        self, broker_id: int, replica: Replica, message: msgspec.Struct, buffers: Sequence[Buffer] = ()
-    ) -> bool:
-        """Mail to the same partition's replica on another broker; False when the bus has no credit for it."""
-        sent = self.broker.bus.tell(
-            broker_id,
-            replica.address,
-            message,
-            buffers,
-            leader_epoch=replica.info.leader_epoch,
-            trace_id=replica.cause,
-        )
-        if not sent:
-            self._starved.setdefault(broker_id, {})[replica.address] = None
-        return sent
-
-    def propose_isr(self, replica: Replica, isr: Sequence[int], incarnations: Sequence[int], epoch: int) -> None:
-        """Ask the controller to change the ISR, at partition epoch `epoch`."""
-        proposal = IsrProposal(
-            replica.partition.topic,
-            replica.topic_id,
-            replica.partition.partition,
-            replica.info.leader_epoch,
-            epoch,
-            tuple(isr),
-            tuple(incarnations),
-        )
-        self.broker.link.propose_isr(proposal)
-
-    def ask_coordinator(self, replica: Replica, number: int, claim: Claim) -> ErrorCode:
-        """Ask whether the producer's transaction is open; NONE: the answer comes as Verified."""
-        return self.broker.transactions.ask_coordinator(replica, number, claim)
-
-    def first_number(self) -> int:
-        """Where an actor starts to number what it asks of others: no other actor, of any incarnation, gets there."""
-        self._numbered += 1
-        return (self.incarnation << 40) + (self._numbered << 20)
-
-    def join_timer_round(self, replica: Replica) -> None:
-        """Send ROUND to this replica's actor at the next timer round."""
-        self._round[replica.address] = None
-
-    def replica_failed(self, replica: Replica, failure: BaseException) -> None:
-        """The disk under this replica fails: take it offline here, let others lead."""
-        if replica.is_offline:
-            return
-        logger.error(
-            "%s goes offline on broker %d: %s (others may lead it; free the disk and restart this broker)",
-            replica.partition,
-            self.broker_id,
-            failure,
-        )
-        replica.is_offline = True
-        # of who filled the disk on purpose; for a disk that fails by itself nobody knows a cause
-        cause = getattr(failure, "event_id", 0)
-        self.broker.system.events.tell(
-            "replica-offline", str(replica.partition), cause=cause, reason=str(failure)[:300]
-        )
-        self.logs.doubt(replica.partition)
-        self.broker.loop.call_soon(self._end_role, replica)
-        self.broker.link.report_offline(replica.topic_id, replica.partition.partition)
-
-    def before_truncation(self, replica: Replica, floor: int) -> None:
-        """The log is about to lose its end: whatever counts on that end must let go. Raises StorageFailure."""
-        self.logs.lower_recovery_point(replica.partition, floor)
-        if self.cleaner is not None:
-            self.cleaner.release(replica.log)
-        self.broker.loop.call_soon(self._truncated, replica)
-
-    def _truncated(self, replica: Replica) -> None:
-        if self.cleaner is not None:
-            self.cleaner.truncated(replica)
-        self.broker.system.tell(UPKEEP_PATH, Truncated())
 
     # -- metadata in -----------------------------------------------------------------------------------------------
 
@@ -204,7 +112,7 @@ class Replicas:
 
     def _host(self, partition: TopicPartition, topic_id: bytes, info: PartitionInfo) -> Replica | None:
         try:
-            log = self.logs.open(partition, topic_id, self._config_of(topic_id), self.wall_ms())
+            log = self.logs.open(partition, topic_id, self._config_of(topic_id), self.ports.wall_ms())
         except StorageFailure as failure:
             logger.error(
                 "%s is offline on broker %d, its log can't be opened: %s (mend the disk and restart this broker)",
@@ -267,7 +175,7 @@ class Replicas:
         replica.wake()
 
     def _start(self, replica: Replica, role: type[PartitionLeader] | type[FollowerReplica]) -> None:
-        self.broker.system.start(replica.address, lambda: role(replica, self), supervisor=SUPERVISOR_PATH)
+        self.broker.system.start(replica.address, lambda: role(replica, self.ports), supervisor=SUPERVISOR_PATH)
 
     def _end_role(self, replica: Replica) -> None:
         self.broker.system.stop(replica.address)
@@ -300,6 +208,26 @@ class Replicas:
             if replica is not None:
                 replica.log.update_config(config)
 
+    def replica_failed(self, replica: Replica, failure: BaseException) -> None:
+        """The disk under this replica fails: take it offline here, let others lead."""
+        if replica.is_offline:
+            return
+        logger.error(
+            "%s goes offline on broker %d: %s (others may lead it; free the disk and restart this broker)",
+            replica.partition,
+            self.broker_id,
+            failure,
+        )
+        replica.is_offline = True
+        # of who filled the disk on purpose; for a disk that fails by itself nobody knows a cause
+        cause = getattr(failure, "event_id", 0)
+        self.broker.system.events.tell(
+            "replica-offline", str(replica.partition), cause=cause, reason=str(failure)[:300]
+        )
+        self.logs.doubt(replica.partition)
+        self.broker.loop.call_soon(self._end_role, replica)
+        self.broker.link.report_offline(replica.topic_id, replica.partition.partition)
+
     # -- mail ------------------------------------------------------------------------------------------------------
 
     def on_envelope(self, envelope: Envelope) -> None:
@@ -315,16 +243,9 @@ class Replicas:
         elif replica.follower is not None:
             self.broker.system.tell(envelope.address, FromLeader(envelope.sender, message, envelope.buffers))
 
-    def on_credit(self, broker_id: int) -> None:
-        """The bus takes mail for this broker again."""
-        for address in self._starved.pop(broker_id, ()):
-            replica = self.by_address.get(address)
-            if replica is not None and replica.leader is not None:
-                self.broker.system.tell(address, CreditReturned(broker_id))
-
     def on_broker_gone(self, broker_id: int) -> None:
         """A broker's process ended; leaders stop counting on what they sent it."""
-        self._starved.pop(broker_id, None)
+        self.ports.forget_starved(broker_id)
         for replica in self.hosted.values():
             if replica.leader is not None and broker_id in replica.info.replicas:
                 self.broker.system.tell(replica.address, FollowerGone(broker_id))
@@ -333,18 +254,12 @@ class Replicas:
         """A broker can be reached (again): followers of its partitions ask anew at the next round."""
         for replica in self.hosted.values():
             if replica.follower is not None and replica.info.leader == broker_id:
-                self.join_timer_round(replica)
-
-    # -- time ------------------------------------------------------------------------------------------------------
+                self.ports.join_timer_round(replica)
 
     def timer_round(self) -> None:
-        """Visit every replica that still waits for something; idle ones cost nothing."""
+        """Several times a second."""
         self.logs.save_boot_record()
-        if self._round:
-            addresses, self._round = self._round, {}
-            for address in addresses:
-                if self.broker.system.is_running(address):
-                    self.broker.system.tell(address, ROUND)
+        self.ports.timer_round()
 
     # -- upkeep ----------------------------------------------------------------------------------------------------
 

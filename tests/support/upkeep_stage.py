@@ -30,9 +30,7 @@ class Stage:
         self.failed: list[tuple[Replica, BaseException]] = []
         self.cleaner: Any = None
         self.now_ms = now_ms
-
-    def wall_ms(self) -> int:
-        return self.now_ms
+        self.ports = SimpleNamespace(wall_ms=lambda: self.now_ms)
 
     def replica_failed(self, replica: Replica, failure: BaseException) -> None:
         replica.is_offline = True
