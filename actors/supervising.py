@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from actors.actor_system import ActorSystem
 from actors.broker_spawn import Child
 from actors.broker_watch import BrokerWatch
+from actors.cluster_plan import ClusterPlan, bootstrap_of
 from actors.event_log import EventLog
 from actors.supervision import RestartPolicy
-from actors.supervisor import ClusterPlan, Supervisor
+from actors.supervisor import Supervisor
 from protocol.cluster_supervision import SUPERVISOR_ADDRESS, SUPERVISOR_NODE, SupervisionMessage
 from transport.bus import Bus
 from transport.ports import port_of
@@ -124,7 +125,7 @@ class Supervising:
         }
 
     def _on_ready(self) -> None:
-        _say(f"ready bootstrap={self.supervisor.bootstrap} in {time.monotonic() - self.began_s:.2f} s")
+        _say(f"ready bootstrap={bootstrap_of(self.supervisor.watch)} in {time.monotonic() - self.began_s:.2f} s")
 
     def _on_end(self, exit_code: int) -> None:
         if not self.done.done():

@@ -11,18 +11,16 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors import broker_events as events
 from actors.actor import Actor
 from actors.broker_spawn import Child, is_stopped, spawn
-from actors.broker_spec import BrokerSpec
-from actors.broker_watch import TICK_MS, BrokerWatch, Watched
+from actors.broker_watch import TICK_MS, BrokerWatch
 from actors.chaos_socket import ChaosSocket
-from actors.cluster_file import BrokerEntry, ClusterFile, ClusterState
+from actors.cluster_file import ClusterState
+from actors.cluster_plan import ClusterPlan
 from actors.event_log import SILENCE, Silence
-from actors.gateways import gateway_endpoint
 from protocol.cluster_chaos import Suffered
 from protocol.cluster_supervision import (
     BROKER_ADDRESS,
@@ -43,21 +41,6 @@ logger = logging.getLogger(__name__)
 
 # the broker's own limit, a little below what the supervisor grants
 STOP_DEADLINE_MS = 1_500
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterPlan:
-    """What is the same for every broker, over all its lives."""
-
-    cluster_id: str
-    process_name: str
-    cluster_dir: Path
-    run_dir: Path
-    host: str
-    overrides: dict[str, str]
-    log_level: str
-    broker_class: str
-    incarnation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,42 +135,13 @@ class Supervisor(Actor):
 
     def write_file(self, *, is_durable: bool = False) -> None:
         self._is_file_stale = False
-        views = self.watch.brokers.values()
-        entries = tuple(
-            BrokerEntry(
-                id=broker.broker_id,
-                pid=broker.pid or None,
-                host=broker.host,
-                port=broker.port,
-                zmq_endpoint=self._gateway_of(broker.broker_id) if broker.state == "running" else None,
-                state=broker.state,
-                incarnation=broker.incarnation,
-                restarts=broker.restarts,
-            )
-            for broker in views
-        )
-        file = ClusterFile(
-            cluster_id=self.plan.cluster_id,
-            state=self.cluster_state,
-            supervisor_pid=os.getpid() if self.cluster_state != "stopped" else None,
-            controller_id=self.watch.controller_id if self.watch.controller_id >= 0 else None,
-            bootstrap=self.bootstrap,
-            brokers=entries,
-            chaos_socket=self.chaos.path if self.cluster_state != "stopped" else None,
-        )
+        chaos_socket = self.chaos.path if self.cluster_state != "stopped" else None
+        file = self.plan.file_of(self.watch, self.cluster_state, chaos_socket)
         try:
             file.write(self.plan.cluster_dir, is_durable=is_durable)
         except OSError as error:
             # a full disk must not end the brokers that still serve
             logger.error("can't write cluster.json: %s", error)
-
-    def _gateway_of(self, broker_id: int) -> str:
-        plan = self.plan
-        return gateway_endpoint(int(plan.overrides.get("zmq.port", -1)), plan.run_dir, plan.host, broker_id)
-
-    @property
-    def bootstrap(self) -> str:
-        return ",".join(f"{broker.host}:{broker.port}" for broker in self.watch.brokers.values())
 
     def _tick(self) -> None:
         self.schedule(TICK_MS, events.Tick())
@@ -266,29 +220,8 @@ class Supervisor(Actor):
         )
         # before the broker can use its incarnation, the number must not be given out again
         self.write_file(is_durable=broker.restarts == 0)
-        child.send_spec(self._spec_of(broker).encode())
+        child.send_spec(self.plan.spec_of(broker, self.bus).encode())
         self.system.loop.add_reader(child.link, self._on_link_readable, child)
-
-    def _spec_of(self, broker: Watched) -> BrokerSpec:
-        plan = self.plan
-        return BrokerSpec(
-            broker_id=broker.broker_id,
-            incarnation=broker.incarnation,
-            cluster_id=plan.cluster_id,
-            cluster_dir=plan.cluster_dir,
-            data_dir=plan.cluster_dir / f"broker-{broker.broker_id}",
-            run_dir=plan.run_dir,
-            log_dir=plan.cluster_dir / "logs",
-            host=broker.host,
-            port=broker.port,
-            overrides=plan.overrides,
-            log_level=plan.log_level,
-            supervisor_pid=os.getpid(),
-            supervisor_incarnation=plan.incarnation,
-            supervisor_data_endpoint=self.bus.data_endpoint,
-            supervisor_control_endpoint=self.bus.control_endpoint,
-            broker_class=plan.broker_class,
-        )
 
     def _on_link_readable(self, child: Child) -> None:
         if child.has_ended():

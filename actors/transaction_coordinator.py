@@ -17,8 +17,10 @@ from actors.actor import Actor
 from actors.append_request import AppendRequest
 from actors.marker_sender import MarkerSender
 from actors.replica import Replica
+from actors.ticks import Ticks
 from actors.transaction_mail import APPENDED, UNCERTAIN, Appended, Flush, Load, Obtained, Tick, for_clients
 from actors.transaction_ports import CoordinatorPorts, TransactionRequest, reply
+from actors.transaction_replay import TransactionReplay
 from machines.marker_delivery import TransactionMarker
 from machines.transaction import TransactionMachine
 from machines.transaction_events import (
@@ -40,11 +42,9 @@ from machines.transaction_events import (
 from model.errors import ErrorCode
 from protocol.cluster_transactions import MarkersWritten
 from protocol.internal_topics import TransactionLogValue
-from protocol.records import next_offset_of
 
 logger = logging.getLogger(__name__)
 
-LOAD_SLICE_BYTES = 256 << 10
 ROWS_PER_BATCH = 200
 URGENT_MS = 50
 LONGEST_IDLE_MS = 1_000  # sooner than Kafka's 10 s: readers wait for transactions that time out
@@ -65,15 +65,14 @@ class TransactionCoordinator(Actor):
         self._registry = registry
         self._markers = MarkerSender(self.partition, self.coordinator_epoch, ports)
         self._life: object = object()  # changes with every replay: older mail to myself is void
-        self._load_from = self._load_end = 0
+        self._replay: TransactionReplay | None = None
         self._early: deque[tuple[TransactionRequest, int]] = deque()
         self._writes: list[tuple[str, TransactionLogValue | None]] = []
         self._timed: dict[str, None] = {}  # ids for which time matters
         self._will_flush = self._has_fresh_markers = False
-        self._idle_ms = min(LONGEST_IDLE_MS, ports.limits().timeout_check_ms)
+        idle_ms = min(LONGEST_IDLE_MS, ports.limits().timeout_check_ms)
+        self._ticks = Ticks(URGENT_MS, idle_ms, lambda delay_ms: self.schedule(delay_ms, Tick(self._life)))
         self._next_expiry_ms = 0
-        self._timer: Any = None
-        self._timer_is_urgent = False
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -98,7 +97,8 @@ class TransactionCoordinator(Actor):
         """Forget everything that is not in the log; whoever waits asks again."""
         self._life = object()
         self.is_loaded = False
-        self.replica.waiters.discard(self._on_high_watermark)
+        if self._replay is not None:
+            self._replay.end()
         for machine in self.machines.values():
             for token in machine.waiting():
                 reply(token, Answer(token, ErrorCode.NOT_COORDINATOR))
@@ -107,15 +107,13 @@ class TransactionCoordinator(Actor):
         self._writes.clear()
         self._markers.clear()
         self._will_flush = self._has_fresh_markers = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._ticks.cancel()
 
     def _start_loading(self) -> None:
-        log = self.replica.log
-        self._load_from, self._load_end = log.log_start_offset, log.log_end_offset
+        life = self._life
+        self._replay = TransactionReplay(self.replica, lambda: self._to_myself(Load(life)))
         self._to_myself(Load(self._life))
-        self._arm(urgent=True)
+        self._ticks.arm(urgent=True)
 
     def on_receive(self, message: Any) -> None:
         """Requests, outcomes of markers, and mail to myself."""
@@ -143,27 +141,17 @@ class TransactionCoordinator(Actor):
     # -- the replay ----------------------------------------------------------------------------------------------------
 
     def _load_slice(self) -> None:
-        log = self.replica.log
-        if self._load_from < self._load_end:
-            start = max(self._load_from, log.log_start_offset)
-            data = log.read(start, LOAD_SLICE_BYTES, up_to=self._load_end)
-            for transactional_id, value in transaction_log.decode(data):
+        replay = self._replay
+        assert replay is not None
+        if not replay.is_read:
+            for transactional_id, value in replay.next_slice():
                 if value is None:
                     self.machines.pop(transactional_id, None)
                 else:
                     self._machine(transactional_id).apply(value)
-            self._load_from = next_offset_of(data) if len(data) else self._load_end
             self._to_myself(Load(self._life))
-            return
-        if self.replica.high_watermark < self._load_end:
-            self.replica.waiters.add(self._on_high_watermark)
-            return
-        self._become_active()
-
-    def _on_high_watermark(self) -> None:
-        if self.replica.high_watermark >= self._load_end:
-            self.replica.waiters.discard(self._on_high_watermark)
-            self._to_myself(Load(self._life))
+        elif replay.is_committed():
+            self._become_active()
 
     def _become_active(self) -> None:
         if self.is_loaded or self.replica.leader is None:
@@ -179,7 +167,7 @@ class TransactionCoordinator(Actor):
     def _on_request(self, request: TransactionRequest) -> None:
         if not self.is_loaded:
             self._early.append((request, self.ports.now_ms()))
-            self._arm(urgent=True)
+            self._ticks.arm(urgent=True)
             return
         machine = self.machines.get(request.transactional_id)
         if type(request.event) is InitProducerId and machine is not None and machine.state is not None:
@@ -207,7 +195,7 @@ class TransactionCoordinator(Actor):
         self._perform(transactional_id, machine.step(event, self.ports.wall_ms()))
         if machine.needs_timer:
             self._timed[transactional_id] = None
-            self._arm(urgent=bool(machine.queue))
+            self._ticks.arm(urgent=bool(machine.queue))
         else:
             self._timed.pop(transactional_id, None)
             if machine.state is None:
@@ -275,7 +263,7 @@ class TransactionCoordinator(Actor):
     def _send_markers(self) -> None:
         self._markers_done(self._markers.send())
         if self._markers.is_busy:
-            self._arm(urgent=True)
+            self._ticks.arm(urgent=True)
 
     def _markers_done(self, markers: Sequence[TransactionMarker]) -> None:
         for marker in markers:
@@ -285,23 +273,14 @@ class TransactionCoordinator(Actor):
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    def _arm(self, *, urgent: bool) -> None:
-        """See to it that a tick comes; an idle coordinator has none."""
-        if self._timer is not None:
-            if self._timer_is_urgent or not urgent:
-                return
-            self._timer.cancel()
-        self._timer_is_urgent = urgent
-        self._timer = self.schedule(URGENT_MS if urgent else self._idle_ms, Tick(self._life))
-
     def _on_tick(self) -> None:
-        self._timer = None
+        self._ticks.fired()
         now_ms = self.ports.now_ms()
         while self._early and now_ms - self._early[0][1] >= HOLD_WHILE_LOADING_MS:
             self._early.popleft()[0].refuse(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         if not self.is_loaded:
             self._to_myself(Load(self._life))
-            self._arm(urgent=True)
+            self._ticks.arm(urgent=True)
             return
         if self._markers.is_busy:
             self._send_markers()
@@ -312,4 +291,4 @@ class TransactionCoordinator(Actor):
             for transactional_id in list(self.machines):
                 self._step(transactional_id, TimerFired())
         if self._timed or self._early or self.machines:
-            self._arm(urgent=self._markers.is_busy)
+            self._ticks.arm(urgent=self._markers.is_busy)
