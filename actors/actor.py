@@ -18,6 +18,7 @@ An actor is only ever run by the loop's thread. `tell` by path is for that threa
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, ClassVar, Self
@@ -30,6 +31,8 @@ from actors.actor_system import ActorSystem
 from actors.place import ActorStatistics, Down, MailboxFull
 
 __all__ = ["Actor", "ActorStatistics", "ActorSystem", "Down", "LoopFuture", "MailboxFull"]
+
+logger = logging.getLogger(__name__)
 
 # these need pykka's own dispatch; anything else goes bare into the inbox and straight to on_receive
 _PYKKA_MESSAGES = frozenset({_ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr})
@@ -84,6 +87,23 @@ class Actor(pykka.Actor):
 
     def statistics(self) -> ActorStatistics:
         return self._cell.statistics()
+
+    def end(self, error: BaseException | None) -> list[Any]:
+        """For the actor system, once: let go of everything. What was left in the inbox."""
+        self.actor_stopped.set()
+        self.actor_inbox.owner = None
+        for task in self._tasks or ():
+            task.cancel()
+        try:
+            if error is None:
+                self.on_stop()
+            else:
+                self.on_failure(type(error), error, error.__traceback__)
+        except Exception:
+            logger.exception("%s failed while it ended", self)
+        left = list(self._queue)
+        self._queue.clear()
+        return left
 
     def _tell_myself(self, message: object) -> None:
         if not self.actor_stopped.is_set():

@@ -254,21 +254,8 @@ class ActorSystem:
 
     def _bury(self, actor: Actor, error: BaseException | None) -> None:
         del self._actors[actor.path]
-        actor.actor_stopped.set()
-        actor.actor_inbox.owner = None
         pykka.ActorRegistry.unregister(actor.actor_ref)
-        for task in actor._tasks or ():
-            task.cancel()
-        try:
-            if error is None:
-                actor.on_stop()
-            else:
-                actor.on_failure(type(error), error, error.__traceback__)
-        except Exception:
-            logger.exception("%s failed while it ended", actor)
-        left = list(actor._queue)
-        actor._queue.clear()
-        for item in left:
+        for item in actor.end(error):
             self.mail.undelivered(actor.path, item)
 
     def _forget(self, cell: Cell) -> None:

@@ -8,8 +8,6 @@ disk, a long start) and gets BUSY_MS. Whoever is silent too long is killed befor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from actors.broker_events import (
     AllStopped,
     Announce,
@@ -31,6 +29,7 @@ from actors.broker_events import (
     StopRequested,
     Tick,
 )
+from actors.broker_watched import Watched
 from actors.supervision import (
     ChildEnded,
     ChildReady,
@@ -44,8 +43,6 @@ from protocol.cluster_supervision import (
     BrokerDown,
     BrokerHello,
     BrokerReady,
-    BrokerState,
-    BrokerView,
     ClusterView,
     ControllerElected,
     Heartbeat,
@@ -63,38 +60,6 @@ BROKER_RESTARTS = RestartPolicy(intensity=20, period_ms=60_000)
 FIRST_START_ATTEMPTS = 3
 # an orderly stop of the whole cluster; what is left then is killed
 STOP_MS = 1_600
-
-
-@dataclass(slots=True)
-class Watched:
-    """One broker; `silence_ms` counts while a process runs."""
-
-    broker_id: int
-    host: str
-    port: int
-    incarnation: int
-    supervision: Supervision
-    state: BrokerState = "starting"
-    pid: int = 0
-    data_endpoint: str = ""
-    control_endpoint: str = ""
-    restarts: int = 0
-    silence_ms: int = 0
-    is_killed: bool = False
-    stopping_ms: int = 0
-    was_ready: bool = False
-
-    def view(self) -> BrokerView:
-        return BrokerView(
-            self.broker_id,
-            self.incarnation,
-            self.state,
-            self.host,
-            self.port,
-            self.data_endpoint,
-            self.control_endpoint,
-            self.pid,
-        )
 
 
 class BrokerWatch:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.broker_spec import BrokerSpec
-from actors.broker_watch import BrokerWatch, Watched
+from actors.broker_watch import BrokerWatch
+from actors.broker_watched import Watched
 from actors.cluster_file import BrokerEntry, ClusterFile, ClusterState
 from actors.gateways import gateway_endpoint
 
