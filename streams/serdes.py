@@ -37,11 +37,13 @@ class Serde(Generic[T]):
         """Itself; serdes that wrap another one fill in the app's default where they were given none."""
         return self
 
+    # neither is abstract: a serde by topic has its own `serializer` and `deserializer`, and these are never called
+
     def encode(self, value: T) -> bytes:
-        raise NotImplementedError
+        raise NotImplementedError(f"{self!r} encodes by topic: take its serializer(topic)")
 
     def decode(self, data: bytes) -> T:
-        raise NotImplementedError
+        raise NotImplementedError(f"{self!r} decodes by topic: take its deserializer(topic)")
 
     def serializer(self, topic: str) -> Serializer:
         encode, name = self.encode, self.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -104,9 +105,9 @@ class DerivedTable(TableOperator):
         value = None if row is None else self.compute(key, row[0])
         return None if row is None or value is None else (value, row[1])
 
+    @abstractmethod
     def compute(self, key: Any, value: Any) -> Any:
         """The value that the parent's value becomes."""
-        raise NotImplementedError
 
     def is_futile(self, new: Any, old: Any) -> bool:
         """Whether a change need not be passed on."""

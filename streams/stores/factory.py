@@ -8,7 +8,8 @@ from streams.stores.builder import StoreBuilder, StoreKind
 from streams.stores.byte_map import ByteMap, MemoryByteMap
 from streams.stores.change_buffer import ChangeBuffer
 from streams.stores.join_buffers import OuterJoinStore, StreamBuffer
-from streams.stores.key_value import MemoryKeyValueStore, PersistentKeyValueStore
+from streams.stores.memory_key_value import MemoryKeyValueStore
+from streams.stores.persistent_key_value import PersistentKeyValueStore
 from streams.stores.persistent_window_bytes import PersistentWindowBytes, segment_interval_ms
 from streams.stores.session import SessionStore
 from streams.stores.session_bytes import MemorySessionBytes, PersistentSessionBytes
