@@ -7,7 +7,6 @@ goes to the collector, and somebody else decides when to commit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
 from typing import Any
 
 from streams.config import StreamsConfig
@@ -15,10 +14,11 @@ from streams.engine.batch import BatchProcess, BatchSource, Columns, batch_sourc
 from streams.engine.collector import RecordCollector
 from streams.engine.context import TaskContext
 from streams.engine.dead_letters import DeadLetters
+from streams.engine.guards import failing_node, guarded, guarded_sink, where
 from streams.engine.operator import NodeContext, Process, fan_out
 from streams.engine.partition_group import PartitionGroup, RawRecord, RecordQueue, Source
 from streams.engine.punctuation import Schedule
-from streams.errors import SerdeError, StreamsError, TaskFailed
+from streams.errors import StreamsError, TaskFailed
 from streams.records import NO_TIMESTAMP, Headers
 from streams.stores.factory import ByteMaps, build_store, memory_byte_maps
 from streams.stores.store import StateStore
@@ -98,7 +98,8 @@ class Task:
                 processes[node.name] = self._bind_sink(node)
             elif isinstance(node, ProcessorNode):
                 context = NodeContext(node.name, self.context, below, tuple(node.stores))
-                processes[node.name] = self._guarded(node.name, node.operator.bind(context, forward))
+                process = node.operator.bind(context, forward)
+                processes[node.name] = guarded(node.name, process, self.context, self._dead_letters)
             else:
                 processes[node.name] = forward
                 self._bind_source(node, forward)
@@ -107,31 +108,11 @@ class Task:
         context, topic = self.context, node.topic
         key, value = context.key_serde(node.key_serde, node.name), context.value_serde(node.value_serde, node.name)
         if not isinstance(topic, str):
-            return self._guarded_sink(
-                node.name, context.collector.dynamic_sink(topic, key, value, node.partitioner, node.name)
-            )
-        real_topic = context.decorated(topic) if topic in self._topology.internal_topics else topic
-        return self._guarded_sink(
-            node.name, context.collector.sink(real_topic, key, value, node.partitioner, node.name)
-        )
-
-    def _guarded_sink(self, name: str, send: Process) -> Process:
-        """`send`, asking the app's handler about what can't be written."""
-        handler, context, letters = self.config.production_exception_handler, self.context, self._dead_letters
-        if handler is StreamsConfig.production_exception_handler and not letters.topic:
-            return send
-
-        def guarded(key: Any, value: Any, timestamp: int, headers: Headers, _node: str = name) -> None:
-            try:
-                send(key, value, timestamp, headers)
-            except SerdeError as error:
-                answer = handler((name, key, value, timestamp, headers), error)
-                letters.send_record_in_hand(timestamp, error)
-                if answer == "fail":
-                    raise TaskFailed(self._message(name)) from error
-                context.dropped_records += 1
-
-        return guarded
+            send = context.collector.dynamic_sink(topic, key, value, node.partitioner, node.name)
+        else:
+            real_topic = context.decorated(topic) if topic in self._topology.internal_topics else topic
+            send = context.collector.sink(real_topic, key, value, node.partitioner, node.name)
+        return guarded_sink(node.name, send, context, self._dead_letters)
 
     def _bind_source(self, node: SourceNode, forward: Process) -> None:
         context, config = self.context, self.config
@@ -182,29 +163,9 @@ class Task:
         except Exception as error:
             if not context.has_batch_effects:
                 return False
-            raise TaskFailed(self._message(failing_node(error.__traceback__))) from error
+            raise TaskFailed(where(context, failing_node(error.__traceback__))) from error
         context.stream_time = max(context.stream_time, *batch.timestamps)
         return True
-
-    def _guarded(self, name: str, process: Process) -> Process:
-        """`process`, asking the app's handler about what goes wrong; as it is when the handler is the default one."""
-        handler, context, letters = self.config.processing_exception_handler, self.context, self._dead_letters
-        if handler is StreamsConfig.processing_exception_handler and not letters.topic:
-            return process
-
-        def guarded(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-            try:
-                process(key, value, timestamp, headers)
-            except TaskFailed:
-                raise
-            except Exception as error:
-                answer = handler((name, key, value, timestamp, headers), error)
-                letters.send_record_in_hand(timestamp, error)
-                if answer == "fail":
-                    raise TaskFailed(self._message(name)) from error
-                context.dropped_records += 1
-
-        return guarded
 
     # -- input
 
@@ -272,14 +233,7 @@ class Task:
         except TaskFailed:
             raise
         except Exception as error:
-            raise TaskFailed(self._message(failing_node(error.__traceback__))) from error
-
-    def _message(self, node: str) -> str:
-        context = self.context
-        return (
-            f"task {context.task_id} failed in processor {node} at record "
-            f"{context.topic}-{context.partition}@{context.offset}"
-        )
+            raise TaskFailed(where(context, failing_node(error.__traceback__))) from error
 
     def punctuate_stream_time(self) -> bool:
         """Call back whatever is due by stream time."""
@@ -326,12 +280,3 @@ class Task:
         self.context.wall_clock_punctuations.clear()
         for store in self.own_stores.values():
             store.close()
-
-
-def failing_node(traceback: TracebackType | None) -> str:
-    """The node whose function was running: operators keep its name in a local `_node`."""
-    name = "?"
-    while traceback is not None:
-        name = traceback.tb_frame.f_locals.get("_node", name)
-        traceback = traceback.tb_next
-    return name

@@ -6,7 +6,6 @@ One thread runs it. Its lock is held while records are processed, so that others
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,6 @@ from clients.producer import Producer
 from clients.rebalance import RebalanceListener
 from model.ids import TopicPartition
 from streams.config import StreamsConfig
-from streams.errors import MissingTopic
 from streams.live.assignor import TaskAssignor
 from streams.live.changelogs import Changelogs
 from streams.live.client_settings import consumer_settings, producer_settings, transactional_id
@@ -30,7 +28,7 @@ from streams.live.members import Said, TaskId
 from streams.live.settings import LiveSettings
 from streams.live.store_lock import StoreLock
 from streams.live.task_shelf import TaskShelf
-from streams.live.topics import Subtopology, count_partitions, create_internal_topics
+from streams.live.topics import Subtopology, prepare_topics, subscription
 from streams.live.watch import Watch, bury_the_dead
 from streams.topology import Topology
 
@@ -91,10 +89,7 @@ class Life(RebalanceListener):
 
     def _about_us(self) -> Said:
         """For the group's leader, when we join."""
-        said = self._said
-        return Said(
-            said.instance, said.endpoint, said.host, said.pid, said.started, said.transactional_id, self._shelf.held
-        )
+        return self._said.holding(self._shelf.held)
 
     # -- life and death
 
@@ -124,10 +119,9 @@ class Life(RebalanceListener):
     def _run_clients(self) -> None:
         changelogs = Changelogs(self.settings.reading(), self._admin, self._committed_offsets)
         self._shelf.changelogs = changelogs
-        self._consumer = Consumer(
-            consumer_settings(self.config.application_id, self._said, self.settings, self.assignor)
-        )
-        watch = Watch(self._admin, self.config.application_id, self._said.instance, self._said.host,
+        application_id, said = self.config.application_id, self._said
+        self._consumer = Consumer(consumer_settings(application_id, said, self.settings, self.assignor))
+        watch = Watch(self._admin, application_id, said.instance, said.host,
                       lambda: self.assignor.dealt, self._must_rejoin.set)  # fmt: skip
         is_clean = False
         try:
@@ -159,23 +153,15 @@ class Life(RebalanceListener):
                     self.global_tables.close()
 
     def _prepare_topics(self) -> None:
-        known = {name: len(topic.partitions) for name, topic in self._admin.describe_topics().items()}
-        self._partitions = known
-        for topic in (topic for sub in self._global_subs for topic in sub.sources):
-            if topic not in known:
-                raise MissingTopic(f"topic {topic} of a global table does not exist; create it before the app starts")
-        subs = list(self._subs.values())
-        count_partitions(self._topology, subs, known, self.config.application_id)
-        create_internal_topics(
-            self._admin, self._topology, subs, self.config.application_id, self.settings.replication_factor
+        subs, application_id = list(self._subs.values()), self.config.application_id
+        self._partitions = prepare_topics(
+            self._admin, self._topology, subs, self._global_subs, application_id, self.settings.replication_factor
         )
 
     def _subscribe(self) -> None:
-        topics = [topic for sub in self._subs.values() for topic in sub.sources]
-        patterns = [pattern.pattern for sub in self._subs.values() for pattern in sub.patterns]
-        if patterns:
-            every = "|".join([*map(re.escape, topics), *(f"(?:{pattern})" for pattern in patterns)])
-            self._consumer.subscribe(pattern=every, listener=self)
+        topics, pattern = subscription(self._subs.values())
+        if pattern is not None:
+            self._consumer.subscribe(pattern=pattern, listener=self)
         else:
             self._consumer.subscribe(topics, listener=self)
 
@@ -270,9 +256,8 @@ class Life(RebalanceListener):
                 live = self.tasks.get(task_id) or self._shelf.open(task_id)
                 live.begin(places, committed)
                 self._consumer.pause(places)
-            for task_id in standby:
-                if task_id not in self.tasks:
-                    self._shelf.open(task_id)
+            for task_id in standby.difference(self.tasks):
+                self._shelf.open(task_id)
             self._shelf.follow()
             for live in self._shelf.all():
                 if live.mode == "restoring" and self._shelf.changelogs.is_done(live):

@@ -27,6 +27,10 @@ class Said(msgspec.Struct, frozen=True, array_like=True):
     transactional_id: str = ""
     held: dict[str, int] = {}
 
+    def holding(self, held: dict[str, int]) -> Said:
+        """The same instance, with that much state."""
+        return msgspec.structs.replace(self, held=held)
+
 
 class MemberInfo(msgspec.Struct, frozen=True, array_like=True):
     """An instance as its group's leader tells of it."""

@@ -100,6 +100,37 @@ def count_partitions(
         sub.counts = {topic: counts.get(topic, 0) for topic in sub.sources if topic in internal}
 
 
+def prepare_topics(
+    admin: Admin,
+    topology: Topology,
+    subs: list[Subtopology],
+    global_subs: Iterable[Subtopology],
+    application_id: str,
+    replication: int,
+) -> dict[str, int]:
+    """Count the partitions and create what the app keeps for itself; the partitions of every topic there was before.
+
+    Raises MissingTopic, also for a global table's, which nobody else would miss.
+    """
+    known = {name: len(topic.partitions) for name, topic in admin.describe_topics().items()}
+    for topic in (topic for sub in global_subs for topic in sub.sources):
+        if topic not in known:
+            raise MissingTopic(f"topic {topic} of a global table does not exist; create it before the app starts")
+    count_partitions(topology, subs, known, application_id)
+    create_internal_topics(admin, topology, subs, application_id, replication)
+    return known
+
+
+def subscription(subs: Iterable[Subtopology]) -> tuple[list[str], str | None]:
+    """The topics to subscribe to; or a pattern of them all, where one of the sources has one."""
+    each = list(subs)
+    topics = [topic for sub in each for topic in sub.sources]
+    patterns = [pattern.pattern for sub in each for pattern in sub.patterns]
+    if not patterns:
+        return topics, None
+    return topics, "|".join([*map(re.escape, topics), *(f"(?:{pattern})" for pattern in patterns)])
+
+
 def _topics_of(
     topology: Topology, sources: Iterable[str], known: Mapping[str, int], application_id: str
 ) -> set[str]:

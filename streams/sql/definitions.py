@@ -17,6 +17,7 @@ from streams.sql.journal import Entries, Entry, still_valid
 from streams.sql.parser import parse
 from streams.sql.planned import Planned, Toolbox
 from streams.sql.planner import QueryPlanner
+from streams.sql.query_checks import check_copartitioned, check_kind, check_loop
 from streams.sql.results import Result
 from streams.sql.sinks import renamed, with_sink
 from streams.sql.statements import (
@@ -190,7 +191,7 @@ class Definitions:
         failures = Failures()
         given = options.format("KEY", Format(""))
         planned = self.plan(statement.select, failures, key_format=given if given.name else None)
-        self._check_kind(statement, planned)
+        check_kind(statement, planned)
         first = planned.sources[0]
         source = Source(
             statement.name, statement.is_table, planned.key, planned.value,
@@ -200,8 +201,8 @@ class Definitions:
             text=statement.text,
         )  # fmt: skip
         check_formats(source, statement.at, options)
-        self._check_loop(statement.select, [source.topic], planned)
-        self._check_copartitioned(statement.select, planned)
+        check_loop(statement.select, [source.topic], planned)
+        check_copartitioned(statement.select, planned)
         query_id = f"{'CTAS' if statement.is_table else 'CSAS'}_{statement.name}_{self._number}"
         topology = with_sink(planned, source)
         source = self._with_topic(source, options, first.partitions or 1)
@@ -222,8 +223,8 @@ class Definitions:
         if planned.is_table or planned.window is not None:
             raise SqlError("this SELECT gives a table, and the target is a stream", statement.select.at)
         planned = renamed(planned, target, statement)
-        self._check_loop(statement.select, [target.topic], planned)
-        self._check_copartitioned(statement.select, planned)
+        check_loop(statement.select, [target.topic], planned)
+        check_copartitioned(statement.select, planned)
         query_id = f"INSERTQUERY_{self._number}"
         query = Query(query_id, statement.text, target.name, planned, with_sink(planned, target), failures, properties)
         self._start(query, is_ours)
@@ -239,26 +240,6 @@ class Definitions:
             return QueryPlanner(select, tools, keeps_key=keeps_key, key_format=key_format).plan()
         except TopologyError as error:
             raise SqlError(str(error), select.at) from error
-
-    def _check_kind(self, statement: CreateAs, planned: Planned) -> None:
-        if statement.is_table == planned.is_table:
-            return
-        gives, right = ("table", "TABLE") if planned.is_table else ("stream", "STREAM")
-        raise SqlError(f"this SELECT gives a {gives}", statement.select.at, f"CREATE {right} {statement.name} AS …")
-
-    def _check_loop(self, select: Select, sinks: list[str], planned: Planned) -> None:
-        for source in planned.sources:
-            if source.topic in sinks:
-                raise SqlError(f"the query would read what it writes, topic {source.topic}", select.source.at)
-
-    def _check_copartitioned(self, select: Select, planned: Planned) -> None:
-        """Joined topics have as many partitions each: equal keys meet in partitions of equal number."""
-        there = {source.topic: source.partitions for source in planned.together if source.partitions is not None}
-        if len(set(there.values())) > 1:
-            words = listed(f"{topic} has {count}" for topic, count in there.items())
-            at = select.joins[0].source.at
-            hint = "CREATE STREAM … WITH (PARTITIONS=…) AS SELECT … PARTITION BY makes a copy that fits"
-            raise SqlError(f"joined topics need as many partitions each: {words}", at, hint)
 
     def _start(self, query: Query, is_ours: bool) -> None:
         if is_ours or self._engine.takes_up:
