@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from streams_cases import Case, S, plus, shown
+from streams_case import JOINED, Case, S, plus, shown
 
 from streams import LONG, JoinWindows, Processor, PunctuationType, Record, Stores, StreamsBuilder, TimeWindows
 
 FOUND_CASES: dict[str, Case] = {}
-JOINED = {"key": S, "value": S, "other_value": S}
 
 
 def case(build: Case) -> Case:

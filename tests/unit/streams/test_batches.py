@@ -6,8 +6,7 @@ from itertools import groupby
 from typing import Any
 
 import pytest
-from streams_cases import CASES
-from streams_extra_cases import EXTRA_CASES
+from streams_cases import CASES, EXTRA_CASES
 from streams_found_cases import FOUND_CASES
 from streams_runner import driver_for, load, serde_of
 

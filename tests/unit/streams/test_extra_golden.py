@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from streams_extra_cases import EXTRA_CASES
+from streams_cases import EXTRA_CASES
 from streams_found_cases import FOUND_CASES
 from streams_runner import load, play
 

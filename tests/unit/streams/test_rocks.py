@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams_cases import CASES
-from streams_extra_cases import EXTRA_CASES
+from streams_cases import CASES, EXTRA_CASES
 from streams_found_cases import FOUND_CASES
 from streams_runner import load, play
 
