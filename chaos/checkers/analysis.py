@@ -74,9 +74,12 @@ class Analysis:
     def __init__(self, ops: Iterable[Op]) -> None:
         self.logs: dict[str, KeyLog] = {}
         self.completions: list[Op] = _completions(ops)
+        self._turned_out: set[int] = set()  # indices of the transactions of unknown outcome that were committed
         uncertain = []
         for op in self.completions:
-            if op.f in ("send", "txn", "poll"):
+            if op.f in ("assign", "subscribe", "seek"):
+                _check_keys(op)
+            elif op.f in ("send", "txn", "poll"):
                 try:
                     if self._take_in(op):
                         uncertain.append(op)
@@ -92,6 +95,11 @@ class Analysis:
                 seen = [place for place, readers in self.readers_of(seen).items() if readers != [op]]
             if seen:
                 self._commit(sends)
+                self._turned_out.add(op.index)
+
+    def is_committed(self, op: Op) -> bool:
+        """Whether this transaction must have been: it was told so, or somebody polled what it sent."""
+        return op.type == "ok" or op.index in self._turned_out
 
     def log(self, key: str) -> KeyLog:
         log = self.logs.get(key)
@@ -128,6 +136,8 @@ class Analysis:
         """True when it is a transaction that may or may not have been committed."""
         sends: list[tuple[str, int | None, Any]] = []
         for micro_op in op.value or ():
+            if op.f != "txn" and micro_op[0] in ("send", "poll") and micro_op[0] != op.f:
+                raise HistoryInvalid(f"{op}: a {micro_op[0]} within a {op.f}; only a txn does both")
             if micro_op[0] == "poll":
                 for key, pairs in micro_op[1].items():
                     self._take_in_polled(op, self.log(key), pairs)
@@ -141,9 +151,13 @@ class Analysis:
                         f"message {message!r} was sent to {key} by {log.writers[message]} and again by {op}: "
                         "messages must be unique"
                     )
+                if offset is not None and not _is_offset(offset):
+                    raise HistoryInvalid(f"{op}: {message!r} can't stand at offset {offset!r} of {key}")
                 sends.append((key, offset, message))
             else:
                 raise HistoryInvalid(f"{op}: {micro_op[0]!r} is neither send nor poll")
+        if len({(key, message) for key, _, message in sends}) < len(sends):
+            raise HistoryInvalid(f"{op} sends a message twice to one key: messages must be unique")
         if op.type == "ok":
             self._commit(sends)
         elif op.type == "info" and op.f == "txn":
@@ -156,6 +170,8 @@ class Analysis:
     def _take_in_polled(op: Op, log: KeyLog, pairs: list[list[Any]]) -> None:
         at, offset_of = log.at, log.offset_of
         for offset, message in pairs:
+            if type(offset) is not int or offset < 0:
+                raise HistoryInvalid(f"{op}: {message!r} can't stand at offset {offset!r} of {log.key}")
             # `note`, without a call for each of millions
             if at.setdefault(offset, message) != message or offset_of.setdefault(message, offset) != offset:
                 log.note(offset, message)
@@ -172,9 +188,18 @@ class Analysis:
             log = self.log(key)
             log.committed[message] = offset
             if offset is not None:
-                if offset < 0:
-                    raise HistoryInvalid(f"{log.writers[message]}: {message!r} can't stand at offset {offset} of {key}")
                 log.note(offset, message)
+
+
+def _is_offset(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _check_keys(op: Op) -> None:
+    """Raises HistoryInvalid."""
+    keys = op.value if op.value is not None else []
+    if not isinstance(keys, list | tuple) or not all(type(key) is str for key in keys):
+        raise HistoryInvalid(f"{op}: its value can't be understood; it is a list of keys, as [\"topic-0\"]")
 
 
 def sends_of(op: Op) -> Iterator[tuple[str, int | None, Any]]:

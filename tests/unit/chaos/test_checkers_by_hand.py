@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
+from typing import Any, get_args
+
 import msgspec
 import pytest
 from hand_made import HandMade, polled
 
 from chaos.checkers import KINDS, check
-from chaos.history import History, HistoryInvalid, Op, poll, send
+from chaos.history import History, HistoryInvalid, Op, OpType, poll, send
 
 
 def the_one(history: HandMade, kind: str, **named: object) -> str:
@@ -336,6 +340,15 @@ def test_a_message_that_two_committed_transactions_consumed_is_named() -> None:
     assert_clean(once.did(2, "txn", polled("from-0", (0, 10)), send("to-0", 101, 2)).polled(3, "to-0", (2, 101)))
 
 
+def test_a_commit_without_an_answer_counts_among_the_consumers_once_its_copy_was_polled() -> None:
+    history = a_copy(1, (0, 10), (None, 100), outcome="info").did(2, "subscribe", "from-0")
+    history.did(2, "txn", polled("from-0", (0, 10)), send("to-0", 101, 2))
+    assert_clean(history.polled(3, "to-0", (2, 101)))
+    assert "op 3 (process 1, txn info) and again by op 7" in the_one(
+        history.polled(4, "to-0", (0, 100), (2, 101)), "double-consume"
+    )
+
+
 def test_transactions_whose_writes_stand_in_a_circle_are_g0() -> None:
     history = HandMade().did(1, "txn", send("t-0", 10, 0), send("t-1", 11, 1))
     history.did(2, "txn", send("t-0", 20, 1), send("t-1", 21, 0))
@@ -401,6 +414,8 @@ def test_messages_that_are_not_unique_are_refused() -> None:
     history = HandMade().sent(1, "t-0", (0, 10)).sent(2, "t-0", (1, 10))
     with pytest.raises(HistoryInvalid, match=r"message 10 was sent to t-0 by op 1 .* and again by op 3"):
         history.check()
+    with pytest.raises(HistoryInvalid, match=r"op 1 .* sends a message twice to one key"):
+        HandMade().sent(1, "t-0", (0, 10), (1, 10)).check()
 
 
 @pytest.mark.parametrize(
@@ -421,9 +436,51 @@ def test_keys_are_texts_since_polls_can_have_no_others() -> None:
         check([Op(0, 1, "ok", "send", [send(3, 10, 0)]), Op(1, 2, "ok", "poll", [polled("3", (0, 10))])])  # type: ignore[arg-type]
 
 
-def test_offsets_begin_with_0() -> None:
-    with pytest.raises(HistoryInvalid, match=r"10 can't stand at offset -1 of t-0"):
-        HandMade().sent(1, "t-0", (-1, 10)).check()
+@pytest.mark.parametrize("offset", [-1, "0", 1.5, float("nan"), [0], True])
+def test_offsets_are_whole_numbers_from_0_on_wherever_they_stand(offset: Any) -> None:
+    for outcome in ("ok", "fail", "info"):
+        with pytest.raises(HistoryInvalid, match=r"op 1 .*10 can't stand at offset .* of t-0"):
+            HandMade().sent(1, "t-0", (offset, 10), outcome=outcome).check()
+        with pytest.raises(HistoryInvalid, match=r"op 1 .*10 can't stand at offset .* of t-0"):
+            HandMade().polled(1, "t-0", (offset, 10), outcome=outcome).check()
+
+
+def test_only_a_transaction_sends_and_polls() -> None:
+    with pytest.raises(HistoryInvalid, match=r"op 0 .*: a poll within a send"):
+        check([Op(0, 1, "ok", "send", [polled("t-0", (0, 10))])])
+    with pytest.raises(HistoryInvalid, match=r"op 0 .*: a send within a poll"):
+        check([Op(0, 1, "ok", "poll", [send("t-0", 10, 0)])])
+
+
+@pytest.mark.parametrize("f", ["assign", "subscribe", "seek"])
+@pytest.mark.parametrize("value", [5, "t-0", [["t-0"]], {"t-0": 1}, [None]])
+def test_keys_that_are_none_are_refused_by_their_operation(f: str, value: object) -> None:
+    with pytest.raises(HistoryInvalid, match=rf"^op 0 \(process 1, {f} ok\): .* a list of keys"):
+        check([Op(0, 1, "ok", f, value)])
+
+
+_ODD = [None, -1, 1, 2.5, "x", True, [], {}, ["a"], {"a": 1}, [None, 1], float("nan")]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_whatever_somebody_writes_is_judged_or_refused(seed: int) -> None:
+    choose = random.Random(seed)
+
+    def value() -> Any:
+        odd, place = choose.choice(_ODD), choose.choice([0, 1, 2, None, choose.choice(_ODD)])
+        message = choose.choice([1, 2, 3, choose.choice(_ODD)])
+        return choose.choice(
+            [[["send", "t-0", [place, message]]], [["poll", {"t-0": [[place, message], [1, 3]]}]], odd, ["t-0", odd]]
+        )
+
+    kinds = ("send", "poll", "txn", "assign", "subscribe", "seek", "commit", "crash")
+    for _ in range(20):
+        ops = [
+            Op(index, choose.randint(1, 2), choose.choice(get_args(OpType)), choose.choice(kinds), value())
+            for index in range(choose.randint(1, 4))
+        ]
+        with suppress(HistoryInvalid):
+            assert check(ops).stats["operations"] >= 0
 
 
 def test_indices_grow_so_two_histories_in_one_file_are_none() -> None:
