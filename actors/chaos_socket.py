@@ -94,7 +94,13 @@ class ChaosSocket:
                 if order.broker_id in (0, of):
                     del self._staying[of, kind]
         elif order.stays and not isinstance(order.fault, RequestFault):
-            self._staying[order.broker_id, type(order.fault).__name__] = order
+            # the last word counts for the newborn as it does for the living: behind all earlier ones of its kind, and
+            # instead of those that it overrules
+            kind = type(order.fault).__name__
+            for of, other in list(self._staying):
+                if other == kind and order.broker_id in (0, of):
+                    del self._staying[of, other]
+            self._staying[order.broker_id, kind] = order
 
     async def _ask(self, broker_id: int, order: Order, event: int) -> Suffered:
         if broker_id not in self._connected():

@@ -12,6 +12,8 @@ from protocol.cluster_chaos import (
     ClockSkew,
     CrashActor,
     HealAll,
+    LinkRule,
+    Network,
     Order,
     Outcome,
     Suffer,
@@ -93,6 +95,26 @@ def test_what_stays_is_told_to_the_next_incarnation_until_it_is_healed(tmp_path:
         stage.told.clear()
         stage.socket.on_connected(1)
         assert stage.told == []
+
+    run(tmp_path, scenario)
+
+
+def test_the_newborn_hears_the_last_word_as_the_living_did(tmp_path: Path) -> None:
+    deaf, noisy, whole = Network((LinkRule(2, loss=1.0),)), Network((LinkRule(),)), Network(())
+
+    async def scenario(stage: Stage) -> None:
+        for orders, at_last in (
+            ([(0, noisy), (1, deaf), (0, whole)], whole),  # healed is healed, whatever came before
+            ([(1, deaf), (0, whole), (1, deaf)], deaf),  # and a fault that comes again is one again
+            ([(1, deaf), (0, noisy)], noisy),
+            ([(0, noisy), (1, deaf)], deaf),
+        ):
+            for broker, fault in orders:
+                await stage.order(broker, fault, stays=True)
+            stage.told.clear()
+            stage.socket.on_connected(1)
+            assert stage.told[-1][1].fault == at_last
+            await stage.order(0, HealAll())
 
     run(tmp_path, scenario)
 
