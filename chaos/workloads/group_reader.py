@@ -17,7 +17,11 @@ GIVE_BACK_S = 10.0
 
 
 class Member:
-    """One life in the group. `rebalances` collects the keys given and taken since the last operation."""
+    """One life in the group. `rebalances` collects the keys given and taken since the last operation.
+
+    `outdated` is how many of the messages polled last were handed out before partitions were taken: they are no longer
+    ours to commit.
+    """
 
     def __init__(self, workload: Workload, topic: str, group: str, **configs: Any) -> None:
         self.workload = workload
@@ -25,21 +29,33 @@ class Member:
         self.process = workload.history.new_process()
         self.client: Consumer = consumer(workload.bootstrap, group, **configs)
         self.rebalances: set[str] = set()
+        self.outdated = 0
+        self._handed_out: list[Message] = []
         history = workload.history
         history.append(self.process, "invoke", "subscribe", workload.keys(topic))
-        self.client.subscribe([topic], on_assign=self._note, on_revoke=self._note, on_lost=self._note)
+        self.client.subscribe([topic], on_assign=self._note, on_revoke=self._taken, on_lost=self._taken)
         history.append(self.process, "ok", "subscribe", workload.keys(topic))
 
     def poll_messages(self) -> list[Message]:
         """What there is, and whatever was rebalanced meanwhile: then nothing more is taken in the same operation."""
-        messages: list[Message] = []
+        self._handed_out, self.outdated = [], 0
+        messages = self._handed_out
         message = self.client.poll(_POLL_S)
         while message is not None:
-            messages.append(message)
+            messages += good_ones(self.workload, [message])
             if self.rebalances or len(messages) == _MOST_AT_ONCE:
                 break
             message = self.client.poll(0)
-        return good_ones(self.workload, messages)
+        return list(messages)
+
+    def poll_ours(self) -> list[Message]:
+        """Likewise, without what was handed out before a partition was taken.
+
+        A transaction must not commit those: by then the client may speak for the next generation, and the broker can't
+        know that the partition has another owner, who begins with the same messages.
+        """
+        messages = self.poll_messages()
+        return messages[self.outdated :]
 
     def taken_rebalances(self) -> frozenset[str]:
         taken, self.rebalances = frozenset(self.rebalances), set()
@@ -94,6 +110,10 @@ class Member:
 
     def _note(self, client: Consumer, partitions: list[TopicPartition]) -> None:
         self.rebalances |= {f"{row.topic}-{row.partition}" for row in partitions}
+
+    def _taken(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        self._note(client, partitions)
+        self.outdated = len(self._handed_out)
 
 
 class GroupReader:

@@ -66,7 +66,7 @@ class _Copier:
                 while not self.workload.all_ends.is_set():
                     if time.monotonic() > until and not self.workload.writing_ends.is_set():
                         break
-                    messages = member.poll_messages()
+                    messages = member.poll_ours()
                     if messages and not self._copy(client, member, messages):
                         break
             except KafkaException as error:
