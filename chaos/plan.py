@@ -34,6 +34,7 @@ from model.errors import ConfigError
 WORKLOAD_NAMES = ("queue", "transactions", "auto_commit", "abort", "rebalance")
 ORDERS = ("random", "listed")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_LONGEST_S = 366 * 86_400.0
 
 
 class PlanMistake(ConfigError):
@@ -83,7 +84,7 @@ class Plan:
         ]
         for name in ("duration", "every", "for"):
             plain[name] = plain.pop(f"{name}_s")
-        return json.dumps(plain, indent=2)
+        return json.dumps(plain, indent=2, default=str)
 
 
 def read_plan(path: Path) -> Plan:
@@ -150,13 +151,14 @@ def fault_of(name: str, options: Mapping[str, Any]) -> Fault:
 
 
 def seconds(given: Any) -> float:
-    """1.5, "3s", "500ms". Raises ConfigError."""
-    if isinstance(given, (int, float)) and not isinstance(given, bool):
+    """1.5, "3s", "500ms". Raises ConfigError, also for what no clock could wait for."""
+    if isinstance(given, (int, float)) and not isinstance(given, bool) and 0 <= given <= _LONGEST_S:
         return float(given)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", str(given).strip())
-    if match is None:
+    length_s = float(match[1]) * _UNITS[match[2]] if match is not None else -1.0
+    if not 0 <= length_s <= _LONGEST_S:
         raise ConfigError(f"{given} is no time: write 3s or 500ms")
-    return float(match[1]) * _UNITS[match[2]]
+    return length_s
 
 
 def longer_than_nothing(name: str, given_s: float) -> float:
@@ -202,9 +204,11 @@ def _fault_entry(given: Any) -> PlannedFault:
         given = {given: {}}
     if not isinstance(given, Mapping):
         raise ConfigError(f"faults: {given!r} is no fault")
-    names = [str(name) for name in given if name != "for"]
+    names = [name for name in given if name != "for"]
     if len(names) != 1:
-        raise ConfigError(f"faults: write one fault an entry, not {', '.join(names) or 'none'}")
+        raise ConfigError(f"faults: write one fault an entry, not {', '.join(map(str, names)) or 'none'}")
+    if not isinstance(names[0], str):
+        raise ConfigError(f"there is no fault {names[0]}: there are {', '.join(FAULTS)}")
     options = given[names[0]] or {}
     if not isinstance(options, Mapping):
         raise ConfigError(f"faults: {names[0]}: options are names and values")

@@ -144,3 +144,16 @@ def test_the_matrix_has_thirteen_faults_and_five_workloads_and_a_seed_for_each()
     assert len({cell_plan(cell, seed=1, seconds=60).seed for cell in cells}) == 65
     assert cell_plan(("kill", "queue"), seed=1, seconds=60) == cell_plan(("kill", "queue"), seed=1, seconds=60)
     assert set(QUICK) <= set(cells) and len(QUICK) == 8
+
+
+@pytest.mark.parametrize("given", [-1, -0.5, float("nan"), float("inf"), 1e12, "999999999h", True, None])
+@pytest.mark.parametrize("name", ["for", "every", "duration"])
+def test_times_that_nobody_can_wait_for_are_refused(name: str, given: object) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: .* is no time"):
+        plan_of({"faults": ["kill"], name: given})
+
+
+@pytest.mark.parametrize("name", [1, True, None, 2.5])
+def test_a_fault_is_named_by_a_text(name: object) -> None:
+    with pytest.raises(ConfigError, match=f"there is no fault {name}"):
+        plan_of({"faults": [{name: {}}]})
