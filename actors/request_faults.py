@@ -43,6 +43,7 @@ class RequestFaults:
         self._armed: list[_Armed] = []
         self._unheard: list[tuple[RequestContext, asyncio.Future[None]]] = []
         self.is_deaf = False
+        self.met = 0  # requests that ran into a fault
 
     def add(self, fault: RequestFault) -> None:
         self._armed.append(_Armed(fault))
@@ -58,7 +59,8 @@ class RequestFaults:
         for context, answer in unheard:
             if not context.connection.is_closed:
                 context.connection.close()
-            answer.set_result(None)
+            if not answer.done():
+                answer.set_result(None)
 
     def serve(self, context: RequestContext, request: Any, serve: Serve) -> Any:
         """The handler's answer, or what the fault makes of it."""
@@ -84,6 +86,7 @@ class RequestFaults:
             armed.left -= 1
             if armed.left <= 0:
                 self._armed.remove(armed)
+            self.met += 1
             return armed.fault
         return None
 

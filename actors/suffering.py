@@ -109,16 +109,18 @@ class Suffering:
             case Inspect():
                 return self._insight()
             case HealAll():
-                self._heal()
+                return self._heal()
         return ""
 
-    def _heal(self) -> None:
+    def _heal(self) -> str:
         self._network(Network(()))
         self._restore_clock()
         self._restore_disk()
         faults, self.broker.dispatcher.faults = self.broker.dispatcher.faults, None
-        if faults is not None:
-            faults.close()
+        if faults is None:
+            return ""
+        faults.close()
+        return str(faults.met) if faults.met else ""
 
     # -- network -------------------------------------------------------------------------------------------------------
 

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from chaos.faults.fault import Fault
-from chaos.patient import HEAL_S, Patient
+from chaos.faults.fault import Fault, heal_patiently
+from chaos.patient import HEAL_S, ChaosFailed, Patient
 from chaos.probe import Probe, lost_of
-from testing.waiting import wait_until
+from testing.waiting import ClusterFailed, wait_until
 
 PROBE_TOPIC = "odradek-chaos-probe"
 _ACKS = 25
@@ -60,10 +61,8 @@ def watch(
     """As `measure`, but nothing is written: only what changed."""
     before = _picture(patient, topic, partition, group)
     began_s = time.monotonic()
-    outcome = Outcome(fault.inject(patient), topic, partition, without_writes_ms=None)
-    if for_s is not None:
-        time.sleep(max(0.0, began_s + for_s - time.monotonic()))
-        fault.heal(patient)
+    done = suffer(patient, fault, for_s)
+    outcome = Outcome(done, topic, partition, without_writes_ms=None)
     time.sleep(_SETTLE_S)
     if for_s is not None or not fault.lasts:
         wait_until(patient.is_running, timeout_s=HEAL_S, what="all brokers to run")
@@ -84,10 +83,7 @@ def measure(
         probe.wait_for_acks(_ACKS)
         before = _picture(patient, topic, partition, group)
         began_s = time.monotonic()
-        done = fault.inject(patient)
-        if for_s is not None:
-            time.sleep(max(0.0, began_s + for_s - time.monotonic()))
-            fault.heal(patient)
+        done = suffer(patient, fault, for_s)
         probe.wait_for_acks(_ACKS)
         outcome = Outcome(done, topic, partition)
         if for_s is not None or not fault.lasts:
@@ -103,6 +99,27 @@ def measure(
     outcome.lost = len(lost_of(probe.acked, found))
     outcome.doubled = sum(len(offsets) > 1 for offsets in found.values())
     return outcome
+
+
+def suffer(patient: Patient, fault: Fault, for_s: float | None) -> str:
+    """Inject, and heal `for_s` after it began; what was done. Whoever gives up meanwhile leaves nothing behind.
+
+    Without `for_s` it goes on, unless it could be done by half only.
+    """
+    began_s, orders = time.monotonic(), patient.orders
+    try:
+        done = fault.inject(patient)
+    except BaseException:
+        if patient.orders > orders:
+            with suppress(ChaosFailed, ClusterFailed):
+                heal_patiently(fault, patient)
+        raise
+    if for_s is not None:
+        try:
+            time.sleep(max(0.0, began_s + for_s - time.monotonic()))
+        finally:
+            heal_patiently(fault, patient)
+    return done
 
 
 def probe_topic(patient: Patient) -> str:

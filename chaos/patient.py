@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.event_log import EventLog
-from model.errors import OdradekError, UnknownTopicOrPartition
+from model.errors import KafkaError, OdradekError, UnknownTopicOrPartition
 from protocol.cluster_chaos import Fault as InnerFault
 from protocol.cluster_chaos import Insight, Inspect, Order, Outcome, decode_outcome, encode_line
 from protocol.events import HANDS, id_text
@@ -57,6 +57,7 @@ class Patient:
         self.group = group
         self.random = random.Random(f"{seed}/chaos")
         self.revive = revive
+        self.orders = 0  # given so far: what was refused may have reached some brokers all the same
         self._admin: Admin | None = None
         self._hands = EventLog(data_dir, f"chaos-{os.getpid()}", HANDS, time.time_ns() // 1_000_000)
 
@@ -170,6 +171,7 @@ class Patient:
         path = self.state().get("chaos_socket")
         if not path:
             raise ChaosFailed("this cluster does not let chaos in: start it with odradek.chaos.enabled=true")
+        self.orders += not isinstance(fault, Inspect)
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(ANSWER_S)
@@ -208,8 +210,10 @@ class Patient:
 
     def wait_until_healthy(self, timeout_s: float = HEAL_S) -> None:
         """Every broker runs, and every partition under test is led and has all its replicas in sync."""
+        began_s = time.monotonic()
         wait_until(self.is_running, timeout_s=timeout_s, what="all brokers to run")
-        wait_until(self.is_in_sync, timeout_s=timeout_s, what="all replicas to be in sync")
+        left_s = began_s + timeout_s - time.monotonic()
+        wait_until(self.is_in_sync, timeout_s=left_s, what="all replicas to be in sync")
 
     def is_running(self) -> bool:
         state = self.state()
@@ -220,9 +224,13 @@ class Patient:
     def is_in_sync(self) -> bool:
         if not self.topics:
             return True
+        try:
+            described = self.admin.describe_topics(self.topics)
+        except KafkaError:  # who was asked knows too little just now, or nobody answers
+            return False
         return all(
             row.leader > 0 and len(row.isr) == len(row.replicas)
-            for topic in self.admin.describe_topics(self.topics).values()
+            for topic in described.values()
             for row in topic.partitions
         )
 

@@ -79,7 +79,7 @@ class Inspect(msgspec.Struct, tag="Inspect", array_like=True, frozen=True, gc=Fa
 
 
 class HealAll(msgspec.Struct, tag="HealAll", array_like=True, frozen=True, gc=False):
-    """Everything above ends."""
+    """Everything above ends. `said` is how many requests had run into request faults, "" for none."""
 
 
 Fault: TypeAlias = Network | ClockSkew | DiskTrouble | CrashActor | RequestFault | Inspect | HealAll

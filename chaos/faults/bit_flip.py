@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chaos.faults.damage import Damage, batch_starts
+from chaos.patient import ChaosFailed
 
 LAST_BATCHES = 3
+_UNGUARDED_BYTES = 21
 
 
 class BitFlip(Damage):
@@ -15,10 +17,12 @@ class BitFlip(Damage):
 
     def damage(self, log: Path, randrange: Callable[[int], int]) -> str:
         starts, size = batch_starts(log, LAST_BATCHES), log.stat().st_size
-        if not starts or size <= starts[0] + 21:
-            return "flipped nothing (empty)"
+        if not starts:
+            raise ChaosFailed(f"{log.name} is empty: there is nothing to be damaged")
+        which = randrange(len(starts))
         # past base offset, length, epoch, magic and CRC: what the CRC guards
-        position = starts[0] + 21 + randrange(size - starts[0] - 21)
+        begin, end = starts[which] + _UNGUARDED_BYTES, [*starts[1:], size][which]
+        position = begin + randrange(end - begin)
         bit = randrange(8)
         with open(log, "r+b") as file:
             file.seek(position)

@@ -6,7 +6,6 @@ well: after a power cut a broker must check its logs, and would not for the deat
 
 from __future__ import annotations
 
-import os
 import signal
 from abc import abstractmethod
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from chaos.faults.fault import Fault
 from chaos.faults.kill import partition_of
 from chaos.patient import ChaosFailed, Patient
+from testing.processes import is_alive, signal_quietly
 from testing.waiting import wait_until
 
 BOOT_RECORD = ".boot"
@@ -51,13 +51,16 @@ class Damage(Fault):
             said = self.damage(log, patient.random.randrange)
             (patient.directory(broker) / BOOT_RECORD).unlink(missing_ok=True)
             patient.tell_damage(f"{topic}-{partition}", broker, said, event)
+            was_replaced = not is_alive(pid)
         finally:
-            os.kill(pid, signal.SIGKILL)
+            signal_quietly(pid, signal.SIGKILL)
+        if was_replaced:  # as everybody who stands still for 0.8 s: whoever came after it may have read the log before
+            raise ChaosFailed(f"broker {broker} was replaced before its log could be damaged")
         return f"{said} of {topic}-{partition} on broker {broker}, then killed it (pid {pid})"
 
     @abstractmethod
     def damage(self, log: Path, randrange: Callable[[int], int]) -> str:
-        """Change the file; what was done."""
+        """Change the file; what was done. Raises ChaosFailed when there is nothing in it to be damaged."""
 
 
 def active_log(directory: Path) -> Path:

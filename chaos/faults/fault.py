@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import time
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from chaos.patient import Patient
+from chaos.patient import ChaosFailed, Patient
 from model.errors import ConfigError
 
 
@@ -19,6 +20,8 @@ class Fault(ABC):
     name: ClassVar[str]
     lasts: ClassVar[bool] = True
     """False: it is over when `inject` returns, and the cluster heals by itself."""
+    struck: bool = True
+    """False after `heal`: it waited for something that never came, and nobody met it."""
 
     @abstractmethod
     def inject(self, patient: Patient) -> str:
@@ -32,6 +35,21 @@ class Fault(ABC):
         """Names and defaults."""
         parameters = inspect.signature(cls.__init__).parameters.values()
         return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
+
+
+def heal_patiently(fault: Fault, patient: Patient, attempts: int = 20) -> None:
+    """A broker that just restarts, or has just died, can't be told anything: once more, a tenth of a second later.
+
+    Raises ChaosFailed with what the last attempt said.
+    """
+    for left in range(attempts, -1, -1):
+        try:
+            fault.heal(patient)
+            return
+        except ChaosFailed:
+            if not left:
+                raise
+            time.sleep(0.1)
 
 
 def at_least(least: float, **options: float) -> None:

@@ -42,7 +42,9 @@ class Partition(Fault):
             event = patient.tell(self.name, f"broker {victim}", shape=shape)
             patient.order(victim, Network((), hides_clients=True), stays=True, event=event)
             return f"broker {victim} does not hear its clients"
-        unheard = self.unheard(shape, victim, brokers)
+        unheard = {broker: deaf for broker, deaf in self.unheard(shape, victim, brokers).items() if deaf}
+        if not unheard:
+            raise ChaosFailed(f"{shape}: of {len(brokers)} brokers nobody would be cut off")
         event = patient.tell(self.name, "brokers", shape=shape, unheard={str(k): sorted(v) for k, v in unheard.items()})
         for broker, deaf in unheard.items():
             rules = tuple(LinkRule(to, loss=1.0) for to in sorted(deaf))

@@ -45,6 +45,7 @@ class Request(Fault):
         at_least(1, nth=nth, count=count)
         at_least(0, delay_ms=delay_ms)
         self.broker = broker
+        self.met = 0  # requests that ran into it, known once it is healed
         self.fault: RequestFault | None = None
         if api:
             code = error_of(error) if error else -1
@@ -79,7 +80,9 @@ class Request(Fault):
         return RequestFault(api_of(api), nth, count, error_of(what))
 
     def heal(self, patient: Patient) -> None:
-        patient.order(0, HealAll())
+        said = patient.order(0, HealAll()).said.values()
+        self.met += sum(int(count) for count in said if count)
+        self.struck = self.met > 0
         patient.tell(self.name, "brokers", "heal")
 
 

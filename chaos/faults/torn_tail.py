@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chaos.faults.damage import Damage, batch_starts
+from chaos.patient import ChaosFailed
 
 
 class TornTail(Damage):
@@ -15,7 +16,7 @@ class TornTail(Damage):
     def damage(self, log: Path, randrange: Callable[[int], int]) -> str:
         starts, size = batch_starts(log, 1), log.stat().st_size
         if not starts or size - starts[0] < 2:
-            return "tore nothing (empty)"
+            raise ChaosFailed(f"{log.name} is empty: there is nothing to be damaged")
         cut = 1 + randrange(size - starts[0] - 1)
         os.truncate(log, size - cut)
         return f"tore {cut} bytes off the last batch"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chaos.faults.damage import Damage, batch_starts
+from chaos.patient import ChaosFailed
 
 MOST_BATCHES = 50
 
@@ -17,7 +18,7 @@ class Truncate(Damage):
     def damage(self, log: Path, randrange: Callable[[int], int]) -> str:
         starts = batch_starts(log, MOST_BATCHES)
         if not starts:
-            return "cut nothing (empty)"
+            raise ChaosFailed(f"{log.name} is empty: there is nothing to be damaged")
         keep = randrange(len(starts))
         os.truncate(log, starts[keep])
         return f"cut the last {len(starts) - keep} batches"

@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 from log_builders import a_batch
 
+import chaos.faults.fault as fault_module
+import chaos.outcome as outcome_module
 from chaos.faults import FAULTS
 from chaos.faults.bit_flip import BitFlip
 from chaos.faults.damage import Damage, active_log, batch_starts
+from chaos.faults.disk_full import DiskFull
 from chaos.faults.kill import Kill, partition_of
 from chaos.faults.partition import Partition
 from chaos.faults.request import Request, api_of, error_of
 from chaos.faults.torn_tail import TornTail
 from chaos.faults.truncate import Truncate
+from chaos.outcome import suffer
 from chaos.patient import ChaosFailed
 from chaos.plan import fault_of
 from chaos.probe import Probe
@@ -53,6 +57,14 @@ class TestPartition:
     def test_one_way_needs_sides(self) -> None:
         with pytest.raises(ConfigError, match="shape one-way"):
             Partition("ring", one_way=True)
+
+    @pytest.mark.parametrize(("shape", "lives"), [("ring", 2), ("ring", 1), ("one", 1), ("one-way", 1)])
+    def test_a_shape_that_cuts_nobody_off_is_none(self, shape: str, lives: int) -> None:
+        patient: Any = StubPatient()
+        patient.lives = dict.fromkeys(range(1, lives + 1), 1)
+        with pytest.raises(ChaosFailed, match="nobody would be cut off"):
+            Partition(shape, broker=1).inject(patient)
+        assert patient.done == []
 
     def test_shapes_that_are_none_are_refused(self) -> None:
         with pytest.raises(ConfigError, match="star is no partition"):
@@ -125,12 +137,14 @@ class TestDamage:
         before, after = self.damaged(TornTail(), log, seed)
         assert last < len(after) < len(before) and before.startswith(after)
 
-    @pytest.mark.parametrize("seed", range(20))
+    @pytest.mark.parametrize("seed", range(100))
     def test_a_flipped_bit_is_one_that_the_checksum_guards(self, log: Path, seed: int) -> None:
         starts = batch_starts(log, 3)
         before, after = self.damaged(BitFlip(), log, seed)
         different = [at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
-        assert len(different) == 1 and different[0] >= starts[0] + 21
+        assert len(different) == 1 and different[0] >= starts[0]
+        begin = max(start for start in starts if start <= different[0])
+        assert different[0] >= begin + 21, "not in what stands before the checksum"
         assert (before[different[0]] ^ after[different[0]]).bit_count() == 1
 
     @pytest.mark.parametrize("seed", range(20))
@@ -143,7 +157,8 @@ class TestDamage:
     def test_an_empty_log_is_left_alone(self, tmp_path: Path, fault: Damage) -> None:
         path = tmp_path / "00000000000000000000.log"
         path.touch()
-        assert "empty" in fault.damage(path, random.Random(1).randrange)
+        with pytest.raises(ChaosFailed, match="nothing to be damaged"):
+            fault.damage(path, random.Random(1).randrange)
         assert path.read_bytes() == b""
 
     def test_the_segment_that_is_written_to_is_the_last(self, log: Path) -> None:
@@ -152,6 +167,102 @@ class TestDamage:
         assert active_log(log.parent) == later
         with pytest.raises(ChaosFailed, match="holds no log"):
             active_log(log.parent / "nowhere")
+
+
+class StubPatient:
+    """Says yes to all, but for the orders whose number is in `refused`; keeps what was done."""
+
+    def __init__(self, *refused: int) -> None:
+        self.refused = refused
+        self.orders = 0
+        self.done: list[str] = []
+        self.lives = {1: 1, 2: 1}
+        self.random = random.Random(1)
+
+    def chosen(self, broker: int) -> int:
+        return broker or 1
+
+    def rows(self) -> dict[int, Any]:
+        return dict.fromkeys(self.lives)
+
+    def incarnation(self, broker: int) -> int:
+        return self.lives[broker]
+
+    def tell(self, *_: object, **__: object) -> int:
+        return 1
+
+    def order(self, broker: int, fault: object, **_: object) -> Any:
+        self.orders += 1
+        if self.orders in self.refused:
+            raise ChaosFailed("it did not answer")
+        self.done.append(f"{type(fault).__name__} {broker}")
+
+    def strike(self, broker: int, number: int, **_: object) -> None:
+        self.done.append(f"signal {broker}")
+
+    def wait_for_next_life(self, broker: int, before: int) -> None:
+        self.lives[broker] = before + 1
+
+
+class TestHeal:
+    def test_a_full_disk_is_healed_by_the_next_attempt_when_the_first_got_no_answer(self) -> None:
+        patient: Any = StubPatient(2)
+        fault = DiskFull(1)
+        fault.inject(patient)
+        with pytest.raises(ChaosFailed):
+            fault.heal(patient)
+        fault.heal(patient)
+        fault.heal(patient)
+        assert patient.done == ["DiskTrouble 1", "DiskTrouble 1", "signal 1"], "once, and then it is healed"
+
+    def test_a_full_disk_is_healed_when_nobody_knows_whether_it_was_done(self) -> None:
+        patient: Any = StubPatient(1)
+        fault = DiskFull(1)
+        with pytest.raises(ChaosFailed):
+            fault.inject(patient)
+        fault.heal(patient)
+        assert patient.done == ["DiskTrouble 1", "signal 1"]
+
+    def test_a_broker_that_restarted_meanwhile_has_room_and_is_left_alone(self) -> None:
+        patient: Any = StubPatient()
+        fault = DiskFull(1)
+        fault.inject(patient)
+        patient.lives[1] += 1
+        fault.heal(patient)
+        assert patient.done == ["DiskTrouble 1"]
+
+    def test_a_partition_that_was_done_by_half_is_undone(self) -> None:
+        patient: Any = StubPatient(2)
+        with pytest.raises(ChaosFailed, match="did not answer"):
+            suffer(patient, Partition(sides="1|2"), None)
+        assert patient.done == ["Network 1", "Network 0"]
+
+    def test_a_mistake_heals_nothing_of_what_goes_on(self) -> None:
+        patient: Any = StubPatient()
+        with pytest.raises(ChaosFailed, match="there is no broker 9"):
+            suffer(patient, Partition(sides="1|9"), None)
+        assert patient.done == []
+
+    def test_whoever_is_interrupted_leaves_no_partition_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(_: float) -> None:
+            raise KeyboardInterrupt
+
+        patient: Any = StubPatient()
+        monkeypatch.setattr(outcome_module.time, "sleep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            suffer(patient, Partition(sides="1|2"), 3.0)
+        assert patient.done == ["Network 1", "Network 2", "Network 0"]
+
+    def test_what_lasts_goes_on_without_an_end(self) -> None:
+        patient: Any = StubPatient()
+        suffer(patient, Partition(sides="1|2"), None)
+        assert patient.done == ["Network 1", "Network 2"]
+
+    def test_a_heal_that_gets_no_answer_is_tried_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fault_module.time, "sleep", lambda _: None)
+        patient: Any = StubPatient(3, 4)
+        suffer(patient, Partition(sides="1|2"), 0.0)
+        assert patient.done == ["Network 1", "Network 2", "Network 0"]
 
 
 class TestProbe:
