@@ -29,9 +29,11 @@ class Judgement:
     anomalies: dict[str, int]
     text: str
     found: list[dict[str, Any]] = field(default_factory=list)  # kind, explanation, the indices of the operations
+    stats: dict[str, Any] = field(default_factory=dict)  # what was looked at: operations, acked, polled, strangers, …
 
     def plain(self) -> dict[str, Any]:
-        return {"valid": self.is_valid, "anomalies": self.anomalies, "found": self.found, "text": self.text}
+        return {"valid": self.is_valid, "anomalies": self.anomalies, "found": self.found, "text": self.text,
+                "stats": self.stats}  # fmt: skip
 
 
 def judge(
@@ -51,7 +53,7 @@ def judge(
         {"kind": one.kind, "explanation": one.explanation, "ops": [op.index for op in one.evidence]}
         for one in verdict.anomalies
     ]
-    return Judgement(verdict.valid, verdict.counts, verdict.table(examples), found)
+    return Judgement(verdict.valid, verdict.counts, verdict.table(examples), found, verdict.stats)
 
 
 def main(arguments: list[str] | None = None) -> int:

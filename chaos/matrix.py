@@ -19,7 +19,8 @@ from pathlib import Path
 
 from chaos.faults import FAULTS
 from chaos.plan import WORKLOAD_NAMES, Plan, PlannedFault
-from chaos.run import Result, run_plan
+from chaos.run import NOT_JUDGED, Result, run_plan
+from model.errors import OdradekError
 from testing.waiting import ClusterFailed
 
 SENDS_PER_S = 500
@@ -58,7 +59,7 @@ def run_cells(
         try:
             results[cell] = result = run_plan(plan, folder / "-".join(cell))
             say(result.line())
-        except ClusterFailed as failure:
+        except (ClusterFailed, OdradekError, OSError) as failure:
             results[cell] = str(failure)
             say(f"{'/'.join(cell)}: {failure}")
     return results
@@ -71,9 +72,10 @@ def table(results: dict[Cell, Result | str]) -> str:
             rows.append((fault, workload, "", "", "", "", "", "", result[:60]))
             continue
         healed = [done.healthy_after_s for done in result.faults if done.healthy_after_s is not None]
-        anomalies = " ".join(f"{kind}:{count}" for kind, count in result.verdict.anomalies.items()) or "0"
+        none = "?" if result.verdict.text == NOT_JUDGED else "0"
+        anomalies = " ".join(f"{kind}:{count}" for kind, count in result.verdict.anomalies.items()) or none
         rows.append(
-            (fault, workload, str(result.plan.seed), str(len(result.faults)), f"{result.ops_per_s:.0f}",
+            (fault, workload, str(result.plan.seed), str(len(result.was_done)), f"{result.ops_per_s:.0f}",
              str(result.stats.get("longest_stall_ms", "")), f"{max(healed, default=0):.1f}", anomalies,
              "" if result.is_good else result.trouble[:60] or "NOT VALID")
         )  # fmt: skip

@@ -33,6 +33,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.ops = 0
+        self.acks = 0  # operations acknowledged
         self.acked: dict[str, set[int]] = defaultdict(set)
         self.seen: dict[str, set[int]] = defaultdict(set)
         self.ack_times_ns: list[int] = []  # of `time.monotonic_ns`, one for each operation acknowledged
@@ -43,6 +44,7 @@ class Ledger:
             for key, message in records:
                 self.acked[key].add(message)
                 self.ops += 1
+            self.acks += 1
             self.ack_times_ns.append(time.monotonic_ns())
 
     def note_seen(self, key: str, messages: Collection[int]) -> None:
@@ -64,11 +66,11 @@ class Ledger:
                 if key.rpartition("-")[0] in topics
             )
 
-    def longest_stall_ms(self, until_ns: int) -> int:
-        """The longest time without an acknowledged write."""
+    def longest_stall_ms(self, since_ns: int, until_ns: int) -> int:
+        """The longest time without an acknowledged write; before the first one only when there was none at all."""
         with self._lock:
-            times = sorted(moment for moment in self.ack_times_ns if moment <= until_ns)
-            times = [*times, until_ns] if times else []
+            times = sorted(moment for moment in self.ack_times_ns if moment <= until_ns) or [since_ns]
+            times.append(until_ns)
         return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0) // 1_000_000
 
 
@@ -100,13 +102,16 @@ class Workload(ABC):
         self._writers: list[threading.Thread] = []
         self._errors: list[BaseException] = []
         self._client_errors: dict[str, int] = defaultdict(int)
+        self._began_ns = 0
         self._wrote_until_ns = 0
+        self._ops_while_writing = 0
 
     # -- for whoever runs it ---------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Returns when the topics are there and the clients run. Raises KafkaException when they can't be made."""
         self._create_topics()
+        self._began_ns = time.monotonic_ns()
         self.launch()
 
     def stop(self, drain_s: float = 20) -> None:
@@ -117,6 +122,7 @@ class Workload(ABC):
         deadline = time.monotonic() + drain_s
         self.writing_ends.set()
         self._wrote_until_ns = time.monotonic_ns()
+        self._ops_while_writing = self.ledger.ops
         for thread in self._writers:
             thread.join(_JOIN_S)
         try:
@@ -132,14 +138,17 @@ class Workload(ABC):
             raise WorkloadFailed(f"{self.name}: a client ended by {self._errors[0]!r}") from self._errors[0]
 
     def stats(self) -> dict[str, Any]:
-        """ops, acked, unseen (acked, not yet read), longest_stall_ms, and errors by name that clients were told."""
+        """ops, acked, unseen (acked, not yet read), longest_stall_ms, and errors by name that clients were told.
+
+        `ops` are those until the writing ended: that everything is read once more at the end is no load under faults.
+        """
         ledger = self.ledger
         until_ns = self._wrote_until_ns or time.monotonic_ns()
         return {
-            "ops": ledger.ops,
+            "ops": self._ops_while_writing if self._wrote_until_ns else ledger.ops,
             "acked": sum(map(len, ledger.acked.values())),
             "unseen": ledger.unseen(self.topics),
-            "longest_stall_ms": ledger.longest_stall_ms(until_ns),
+            "longest_stall_ms": ledger.longest_stall_ms(self._began_ns, until_ns),
             "errors": dict(self._client_errors),
         }
 

@@ -25,10 +25,10 @@ def test_what_is_acknowledged_is_unseen_until_it_is_polled() -> None:
 
 def test_the_longest_stall_counts_to_the_end_of_writing() -> None:
     ledger = Ledger()
-    assert ledger.longest_stall_ms(10**18) == 0
+    assert ledger.longest_stall_ms(2 * MS, 50 * MS) == 48, "nothing was acknowledged at all"
     ledger.ack_times_ns = [0, 5 * MS, 45 * MS, 46 * MS]
-    assert ledger.longest_stall_ms(50 * MS) == 40
-    assert ledger.longest_stall_ms(146 * MS) == 100
+    assert ledger.longest_stall_ms(0, 50 * MS) == 40
+    assert ledger.longest_stall_ms(0, 146 * MS) == 100
 
 
 def test_the_same_seed_makes_the_same_choices_and_clients_differ() -> None:
