@@ -23,6 +23,7 @@ from testing.waiting import ClusterFailed
 
 EVERY_S = 0.002
 READ_S = 30.0
+_SURE_S = 1.0
 _MARK = ("odradek-chaos", b"probe")
 """A header by which consumers of somebody else's topic can pass our records over."""
 _QUICK = {"retry.backoff.ms": 5, "retry.backoff.max.ms": 20, "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 20}
@@ -64,7 +65,8 @@ class Probe:
         goal = len(self.acked_s) + count
         with self._moved:
             if not self._moved.wait_for(lambda: len(self.acked_s) >= goal, timeout_s):
-                raise ClusterFailed(f"waited {timeout_s:g} s in vain for writes to {self.place} to go on")
+                told = f": {next(reversed(self.failed.values()))}" if self.failed else ""
+                raise ClusterFailed(f"waited {timeout_s:g} s in vain for writes to {self.place} to go on{told}")
 
     def longest_gap_ms(self, since_s: float) -> float:
         """The longest time between two acks of which the later one came after `since_s` (`time.monotonic`)."""
@@ -83,24 +85,27 @@ class Probe:
         found: dict[bytes, list[int]] = {}
         if not self.acked:
             return found
-        config = {"bootstrap.servers": self.bootstrap, "enable.auto.commit": False, "isolation.level": "read_committed"}
-        with Consumer({**config, **_QUICK}) as consumer:
+        config = {"bootstrap.servers": self.bootstrap, "enable.auto.commit": False, **_QUICK}
+        # ours are in no transaction, so an open one of somebody else's must not hide them
+        with Consumer({**config, "isolation.level": "read_uncommitted"}) as consumer:
             consumer.assign([self.place])
             consumer.seek(self.place, max(0, min(self.acked.values())))
-            end = consumer.end_offsets([self.place])[self.place]
-            last, deadline = max(*self.acked.values(), end - 1), time.monotonic() + READ_S
-            at = -1
-            while at < last:
-                if time.monotonic() > deadline:
-                    raise ClusterFailed(f"{self.place} can't be read up to {last}; it ended at {at}")
+            end = max(*self.acked.values(), consumer.end_offsets([self.place])[self.place] - 1) + 1
+            deadline = time.monotonic() + READ_S
+            shorter_since_s: float | None = None
+            while (at := consumer.position(self.place)) < end:
+                now_s = time.monotonic()
+                if now_s > deadline:
+                    raise ClusterFailed(f"{self.place} can't be read up to {end}; it ended at {at}")
                 for record in consumer.poll(100):
-                    at = record.offset
                     if record.value is not None and record.value.startswith(self._name.encode()):
-                        found.setdefault(record.value, []).append(at)
-                if at < last:
-                    end = consumer.end_offsets([self.place])[self.place]
-                    if end <= last and at >= end - 1:
-                        break  # it is shorter than what was acknowledged: that is loss
+                        found.setdefault(record.value, []).append(record.offset)
+                if consumer.position(self.place) > at or at < consumer.end_offsets([self.place])[self.place]:
+                    shorter_since_s = None
+                elif shorter_since_s is None:
+                    shorter_since_s = now_s
+                elif now_s - shorter_since_s > _SURE_S:
+                    break  # it is shorter than what was acknowledged, and not only to a new leader: that is loss
         return found
 
     def _write(self) -> None:
@@ -109,8 +114,8 @@ class Probe:
         with Producer(config) as producer:
             for number in itertools.count():
                 value = f"{self._name} {number}".encode()
-                producer.send(
-                    self.place.topic, value, partition=self.place.partition, headers=[_MARK],
+                producer.send(  # with a key of its own: compacted topics take none without, and keep each
+                    self.place.topic, value, value, partition=self.place.partition, headers=[_MARK],
                     on_delivery=lambda where, error, value=value: self._on_delivery(value, where, error),  # type: ignore[misc]
                 )  # fmt: skip
                 if self._ends.wait(self.every_s):

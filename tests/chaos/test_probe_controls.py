@@ -13,8 +13,10 @@ from chaos.faults.damage import active_log, batch_starts, is_stopped
 from chaos.faults.kill import Kill
 from chaos.patient import Patient
 from chaos.probe import Probe
+from chaos.workloads.clients import producer
 from odradek import Cluster, NewTopic, wait_until
 from protocol.cluster_chaos import LinkRule, Network
+from testing.waiting import ClusterFailed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 TOPIC = "unprotected"
@@ -102,3 +104,31 @@ def test_one_replica_that_acknowledges_alone_and_loses_its_disk_takes_the_writes
     os.kill(pid, signal.SIGKILL)
     patient.wait_until_healthy()
     assert probe.lost()
+
+
+def test_somebody_elses_transactions_hide_nothing_of_it(patient: Patient) -> None:
+    create(patient, min_insync_replicas="2")
+    client = producer(patient.bootstrap, transactional_id="somebody")
+    client.init_transactions(30)
+    client.begin_transaction()
+    client.produce(TOPIC, b"in an open transaction", partition=0)
+    client.flush(30)
+    with Probe(patient.bootstrap, TOPIC, 0) as probe:
+        probe.wait_for_acks(50)
+    assert len(probe.read()) == len(probe.acked) and not probe.lost()
+    client.commit_transaction(30)  # and now a marker, which no consumer is handed, stands at the end
+    assert len(probe.read()) == len(probe.acked) and not probe.lost()
+
+
+def test_a_compacted_topic_can_be_written_to_as_well(patient: Patient) -> None:
+    create(patient, cleanup_policy="compact")
+    with Probe(patient.bootstrap, TOPIC, 0) as probe:
+        probe.wait_for_acks(50)
+    assert not probe.lost() and not probe.failed
+
+
+def test_why_nothing_is_written_is_said(patient: Patient) -> None:
+    create(patient, max_message_bytes="1")
+    with Probe(patient.bootstrap, TOPIC, 0) as probe, pytest.raises(ClusterFailed, match=r"in vain .*TOO_LARGE"):
+        wait_until(lambda: probe.failed, what="a refusal")
+        probe.wait_for_acks(1, timeout_s=0.1)
