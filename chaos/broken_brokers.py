@@ -11,10 +11,13 @@ import sys
 import time
 from dataclasses import dataclass
 
+from confluent_kafka import KafkaException
+
 from chaos.checkers import Verdict, check
 from chaos.history import History
-from chaos.workloads import WORKLOADS
+from chaos.workloads import WORKLOADS, WorkloadFailed
 from chaos.wrong_broker import wrong
+from model.errors import OdradekError
 from testing.cluster import Cluster
 from testing.waiting import ClusterFailed
 
@@ -69,13 +72,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="broken_brokers", description="Mistakes in real brokers must be seen.")
     parser.add_argument("mutants", nargs="*", help=f"these only, of: {', '.join(BROKEN)}")
     options = parser.parse_args(arguments)
+    if unknown := [name for name in options.mutants if name not in BROKEN]:
+        parser.error(f"there is no {unknown[0]}: there are {', '.join(BROKEN)}")
     print(f"{'mistake':36} {'workload':14} {'':13} anomalies")
     missed = 0
     for name in options.mutants or BROKEN:
         broken = BROKEN[name]
         try:
             verdict = run(name, broken.workload, broken.kills)
-        except ClusterFailed as failure:
+        except (ClusterFailed, WorkloadFailed, OdradekError, KafkaException) as failure:
             print(f"{name:36} {broken.workload:14} {'failed':13} {failure}")
             missed += 1
             continue

@@ -27,10 +27,11 @@ import psutil
 from chaos.patient import ChaosFailed, Patient
 from chaos.probe import Probe, lost_of
 from clients.admin_types import NewTopic
+from model.errors import OdradekError
 from protocol.cluster_chaos import CrashActor
 from testing.cluster import Cluster
 from testing.processes import is_alive
-from testing.waiting import wait_until
+from testing.waiting import ClusterFailed, wait_until
 
 TOPIC = "endurance"
 ORPHANS_S = 2.0
@@ -107,8 +108,8 @@ class Endured:
     def line(self) -> str:
         verdict = "; ".join(self.troubles) or "nothing lost, nothing leaked"
         return (
-            f"{self.actors} actors crashed, {self.processes} processes killed (slowest back after "
-            f"{self.slowest_restart_ms:.0f} ms), {self.supervisors} supervisors killed (slowest orphan gone after "
+            f"{self.actors} actors crashed ({self.restarts} restarts), {self.processes} processes killed "
+            f"(slowest back after {self.slowest_restart_ms:.0f} ms), {self.supervisors} supervisors killed (slowest orphan gone after "
             f"{self.slowest_end_ms:.0f} ms), {self.acked:,} acked writes: {verdict}"
         )
 
@@ -140,6 +141,8 @@ def endure(
         _kill_supervisor(cluster, endured)
         if number % _TELL_EVERY == 0:
             say(endured.line())
+    if supervisors:
+        _check_probe(probe, endured, " after the supervisors' deaths")
     return endured
 
 
@@ -197,17 +200,19 @@ def _footprint_in_time(patient: Patient, before: Footprint) -> list[str]:
     return leaks
 
 
-def _check_probe(probe: Probe, endured: Endured) -> None:
+def _check_probe(probe: Probe, endured: Endured, when: str = "") -> None:
     found = probe.read()
     endured.acked = len(probe.acked)
     lost = len(lost_of(probe.acked, found))
     doubled = sum(len(offsets) > 1 for offsets in found.values())
     if lost or doubled or probe.failed:
-        endured.troubles.append(f"{lost} acked lost, {doubled} doubled, {len(probe.failed)} failed")
+        endured.troubles.append(f"{lost} acked lost, {doubled} doubled, {len(probe.failed)} failed{when}")
 
 
 def _kill_supervisor(cluster: Cluster, endured: Endured) -> None:
     brokers = list(cluster.pids().values())
+    if len(brokers) < cluster.size:
+        raise ClusterFailed(f"{len(brokers)} of {cluster.size} brokers run: not all would be orphans")
     began_s = time.monotonic()
     os.kill(cluster.supervisor_pid, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, brokers)), timeout_s=30.0, what="the orphans to end", every_s=0.005)
@@ -227,11 +232,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--supervisors", type=int, default=100, help="supervisors to kill (default: 100)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    with Cluster(brokers=3, options=["--restarts-per-minute", "10000"]) as cluster:
-        endured = endure(
-            cluster, actors=options.actors, processes=options.processes, supervisors=options.supervisors,
-            seed=options.seed, say=partial(print, flush=True),
-        )  # fmt: skip
+    if min(options.actors, options.processes, options.supervisors) < 0:
+        parser.error("nothing can be done less often than never")
+    if not options.actors + options.processes + options.supervisors:
+        parser.error("without a crash nothing is shown")
+    try:
+        with Cluster(brokers=3, options=["--restarts-per-minute", "10000"]) as cluster:
+            endured = endure(
+                cluster, actors=options.actors, processes=options.processes, supervisors=options.supervisors,
+                seed=options.seed, say=partial(print, flush=True),
+            )  # fmt: skip
+    except (ClusterFailed, OdradekError, psutil.Error) as failure:
+        print(f"endurance: {failure}", file=sys.stderr)
+        return 1
     print(endured.line())
     return 1 if endured.troubles else 0
 

@@ -21,7 +21,9 @@ from chaos.faults.kill import Kill
 from chaos.patient import Patient
 from chaos.probe import Probe, lost_of
 from clients.admin_types import NewTopic
+from model.errors import OdradekError
 from testing.cluster import Cluster
+from testing.waiting import ClusterFailed
 
 TOPIC = "kills"
 _ACKS = 10
@@ -43,10 +45,16 @@ class Kills:
         ordered = sorted(self.failovers_ms)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
-    def line(self) -> str:
+    def failovers(self) -> str:
         return (
             f"{len(self.failovers_ms)} kills: failover p50 {self.quantile(0.5):.0f} ms, "
-            f"p99 {self.quantile(0.99):.0f} ms, max {self.quantile(1.0):.0f} ms; {self.acked:,} acked, "
+            f"p99 {self.quantile(0.99):.0f} ms, max {self.quantile(1.0):.0f} ms"
+        )
+
+    def line(self) -> str:
+        """Also what was lost, which is known at the end only."""
+        return (
+            f"{self.failovers()}; {self.acked:,} acked, "
             f"{self.lost} lost, {self.doubled} doubled, {self.failed} failed"
         )
 
@@ -66,7 +74,7 @@ def kill_leaders(cluster: Cluster, count: int, *, say: Callable[[str], None] = l
                 patient.wait_until_healthy()
                 kills.failovers_ms.append(probe.longest_gap_ms(began_s))
                 if number % _TELL_EVERY == 0:
-                    say(kills.line())
+                    say(kills.failovers())
         found = probe.read()
     kills.acked, kills.failed = len(probe.acked), len(probe.failed)
     kills.lost = len(lost_of(probe.acked, found))
@@ -78,8 +86,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kills", description="Kill the leader again and again.")
     parser.add_argument("--count", type=int, default=1000, help="how often (default: 1000)")
     options = parser.parse_args(arguments)
-    with Cluster(brokers=3, options=["--restarts-per-minute", "10000"]) as cluster:
-        kills = kill_leaders(cluster, options.count, say=partial(print, flush=True))
+    if options.count < 1:
+        parser.error(f"--count {options.count}: without a kill nothing is shown")
+    try:
+        with Cluster(brokers=3, options=["--restarts-per-minute", "10000"]) as cluster:
+            kills = kill_leaders(cluster, options.count, say=partial(print, flush=True))
+    except (ClusterFailed, OdradekError) as failure:
+        print(f"kills: {failure}", file=sys.stderr)
+        return 1
     print(kills.line())
     return 1 if kills.lost or kills.doubled or kills.failed else 0
 

@@ -19,10 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
+
 from chaos.checkers import Verdict, check
 from chaos.history import History
 from chaos.workloads.queue import QueueWorkload
+from chaos.workloads.workload import WorkloadFailed
 from chaos.wrong_broker import wrong
+from model.errors import OdradekError
 from testing.cluster import Cluster
 from testing.processes import is_alive, signal_quietly
 from testing.waiting import ClusterFailed, wait_until
@@ -201,12 +205,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help=f"these only, of: {', '.join(CONTROLS)}")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"kills for each (default {ROUNDS})")
     options = parser.parse_args(arguments)
+    if unknown := [name for name in options.names if name not in CONTROLS]:
+        parser.error(f"there is no {unknown[0]}: there are {', '.join(CONTROLS)}")
+    if options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: without a kill nothing is shown")
     print(f"{'setting':36} {'what is done':18} {'expected':8} {'acked':>7} {'lost':>6}  {'':15} anomalies")
     wrong_ones = 0
     for name in options.names or CONTROLS:
         try:
             outcome = run_until_told(CONTROLS[name], options.rounds)
-        except ClusterFailed as failure:
+        except (ClusterFailed, WorkloadFailed, OdradekError, KafkaException) as failure:
             print(f"{name:36} {failure}")
             wrong_ones += 1
             continue
