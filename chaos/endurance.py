@@ -109,8 +109,8 @@ class Endured:
         verdict = "; ".join(self.troubles) or "nothing lost, nothing leaked"
         return (
             f"{self.actors} actors crashed ({self.restarts} restarts), {self.processes} processes killed "
-            f"(slowest back after {self.slowest_restart_ms:.0f} ms), {self.supervisors} supervisors killed (slowest orphan gone after "
-            f"{self.slowest_end_ms:.0f} ms), {self.acked:,} acked writes: {verdict}"
+            f"(slowest back after {self.slowest_restart_ms:.0f} ms), {self.supervisors} supervisors killed "
+            f"(slowest orphan gone after {self.slowest_end_ms:.0f} ms), {self.acked:,} acked writes: {verdict}"
         )
 
 

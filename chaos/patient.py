@@ -22,7 +22,7 @@ from model.errors import KafkaError, OdradekError, UnknownTopicOrPartition
 from protocol.cluster_chaos import Fault as InnerFault
 from protocol.cluster_chaos import Insight, Inspect, Order, Outcome, decode_outcome, encode_line
 from protocol.events import HANDS, id_text
-from testing.processes import is_alive, read_state, tell_signal
+from testing.processes import is_alive, is_supervisor, read_state, tell_signal
 from testing.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Patient:
         self.random = random.Random(f"{seed}/chaos")
         self.revive = revive
         self.orders = 0  # given so far: what was refused may have reached some brokers all the same
+        self._supervisor = 0  # known to be this cluster's
         self._admin: Admin | None = None
         self._hands = EventLog(data_dir, f"chaos-{os.getpid()}", HANDS, time.time_ns() // 1_000_000)
 
@@ -72,8 +73,11 @@ class Patient:
     def state(self) -> dict[str, Any]:
         """Raises ChaosFailed when no supervisor runs."""
         state = read_state(self.data_dir)
-        if not is_alive(state.get("supervisor_pid") or 0):
+        pid = state.get("supervisor_pid") or 0
+        # asked in full once for each: it is not for a number alone that processes are killed
+        if not (is_alive(pid) if pid == self._supervisor else is_supervisor(pid, self.data_dir)):
             raise ChaosFailed(f"the cluster in {self.data_dir} is not running")
+        self._supervisor = pid
         return state
 
     def rows(self) -> dict[int, dict[str, Any]]:

@@ -103,7 +103,7 @@ def down(data_dir: DataDir = None, as_json: Json = False) -> None:
         raise Mistake(f"several clusters run: {', '.join(map(str, found))}", "choose one with --data-dir")
     state = _state(found[0])
     pid = state.get("supervisor_pid")
-    if not pid or not _is_alive(pid):
+    if not pid or not _is_supervisor(pid, found[0]):
         raise Failed(f"the cluster in {found[0]} is not running")
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_S
@@ -185,9 +185,15 @@ def running_temporary() -> list[Path]:
             pid = _state(file.parent).get("supervisor_pid")
         except (Failed, OSError):
             continue
-        if pid and _is_alive(pid):
+        if pid and _is_supervisor(pid, file.parent):
             found.append(file.parent)
     return sorted(found)
+
+
+def _is_supervisor(pid: int, data_dir: Path) -> bool:
+    from testing.processes import is_supervisor
+
+    return is_supervisor(pid, data_dir)
 
 
 def _is_alive(pid: int) -> bool:

@@ -237,6 +237,30 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def is_supervisor(pid: int, data_dir: Path) -> bool:
+    """Whether `pid` is the supervisor of this folder, and not somebody who was given the number of a dead one.
+
+    A supervisor that was killed leaves its number in `cluster.json`; who lives holds the folder's lock.
+    """
+    if not is_alive(pid):
+        return False
+    lock = str((data_dir / ".lock").resolve())
+    held = Path(f"/proc/{pid}/fd")
+    try:
+        return any(_target(entry) == lock for entry in held.iterdir())
+    except PermissionError:  # somebody else's: the system will say so
+        return True
+    except OSError:  # it has just ended
+        return False
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:  # closed meanwhile
+        return ""
+
+
 def signal_quietly(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
