@@ -47,7 +47,7 @@ class Timeline:
         for event in fresh:
             self.by_id[event.id] = event
             if event.kind == _ELECTION:
-                self._elections[event.subject, int(event.details["epoch"])] = event.id
+                self._elections[event.subject, _epoch(event)] = event.id
         linked = [self._linked(event) for event in fresh]
         for event in linked:
             self.by_id[event.id] = event
@@ -96,10 +96,10 @@ class Timeline:
         if len(blows := self._blows.get(cause, ())) > 1:
             cause = [own for at, own in blows if at <= event.at or own == cause][-1]
         if event.kind in _OF_AN_EPOCH:
-            cause = self._elections.get((event.subject, int(event.details["epoch"])), cause)
+            cause = self._elections.get((event.subject, _epoch(event)), cause)
         if event.kind == "controller-elected":
             if cause not in self.by_id:
-                cause = self._fallen_controllers.get(event.details["was"], "")
+                cause = self._fallen_controllers.get(event.details.get("was", 0), "")
             self._fallen_controllers.clear()
         elif event.kind == "controller-resigned" or (event.kind == "actor-crashed" and event.subject == "/controller"):
             self._fallen_controllers[event.broker] = event.id
@@ -110,6 +110,10 @@ class Timeline:
         if cause not in self.by_id or cause == event.id:
             cause = ""
         return event if cause == event.cause else msgspec.structs.replace(event, cause=cause)
+
+
+def _epoch(event: Event) -> int:
+    return int(event.details.get("epoch", -1))  # -1: written by another version
 
 
 def read(data_dir: Path) -> list[Event]:
@@ -136,22 +140,31 @@ def decode(lines: bytes) -> Iterator[Event]:
 
 
 class Follower:
-    """Reads what is new each time it is asked, for `--follow`."""
+    """Reads what is new each time it is asked, for `--follow`.
+
+    A file is known by its first event: one that has grown large goes on under another name (`actors/event_log.py`).
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self.directory = data_dir / EVENTS_DIRECTORY
         self.timeline = Timeline()
-        self._read: dict[tuple[Path, int], int] = {}  # file and inode -> bytes
+        self._read: dict[bytes, int] = {}  # first line -> bytes
 
     def fresh(self) -> list[Event]:
         events: list[Event] = []
         for path in sorted(self.directory.glob("*.jsonl")):
-            key = path, path.stat().st_ino
-            with open(path, "rb") as file:
-                file.seek(self._read.get(key, 0))
+            try:
+                file = open(path, "rb")  # noqa: SIM115 (closed below)
+            except FileNotFoundError:  # renamed just now, and read next time
+                continue
+            with file:
+                first = file.readline()
+                if not first.endswith(b"\n"):
+                    continue
+                file.seek(self._read.get(first, 0))
                 lines = file.read()
             whole = lines[: lines.rfind(b"\n") + 1]
-            self._read[key] = self._read.get(key, 0) + len(whole)
+            self._read[first] = self._read.get(first, 0) + len(whole)
             events += decode(whole)
         return self.timeline.add(events)
 

@@ -155,6 +155,25 @@ def test_a_follower_reads_what_is_new_and_only_whole_lines(tmp_path: Path) -> No
     log.close()
 
 
+def test_a_file_that_grew_large_is_not_told_twice_under_its_other_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.event_log.FILE_BYTES", 10)
+    follower = Follower(tmp_path)
+    for number in range(4):
+        log = EventLog(tmp_path, "broker-1", 1, 1 + number)
+        log.tell("life", "broker 1", number=number)
+        log.close()
+        assert [event.details["number"] for event in follower.fresh()] == [number]
+        assert follower.fresh() == []
+
+
+@pytest.mark.parametrize("kind", ["leading", "truncated", "leader-elected", "controller-elected", "isr-changed"])
+def test_events_of_another_version_keep_their_causes(kind: str) -> None:
+    timeline = Timeline([an_event(1.0, "1.1.20", "fault"), an_event(2.0, "1.1.21", kind, "orders-0", "1.1.20")])
+    assert [event.kind for event in timeline.chain(timeline.events[-1])] == ["fault", kind]
+
+
 def test_kinds_of_another_version_are_told_by_name() -> None:
     assert words(an_event(1.0, "1", "new-kind", "broker 1", depth=3)) == "broker 1: new-kind depth=3"
     assert words(an_event(1.0, "1", "leading", "orders-0", other=3)) == "orders-0: leading other=3"
