@@ -23,7 +23,7 @@ from protocol.cluster_chaos import Fault as InnerFault
 from protocol.cluster_chaos import Insight, Inspect, Order, Outcome, decode_outcome, encode_line
 from protocol.events import HANDS, id_text
 from testing.processes import is_alive, is_supervisor, read_state, tell_signal
-from testing.waiting import wait_until
+from testing.waiting import ClusterFailed, wait_until
 
 if TYPE_CHECKING:
     from clients.admin import Admin
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ANSWER_S = 5.0
 HEAL_S = 60.0
+SETTLE_S = 1.0
 
 
 class ChaosFailed(OdradekError):
@@ -237,6 +238,24 @@ class Patient:
             for topic in described.values()
             for row in topic.partitions
         )
+
+    def restart_where_disks_failed(self) -> None:
+        """Brokers that run and have replicas offline: room alone is not enough, as in Kafka. Raises ChaosFailed."""
+        try:
+            # the replicas of a broker that has just started are offline until the controller knows of it
+            wait_until(lambda: not self._with_offline_replicas(), timeout_s=SETTLE_S)
+        except ClusterFailed:
+            for broker, life in self._with_offline_replicas().items():
+                event = self.tell("disk-full", f"broker {broker}", "heal")
+                self.strike(broker, signal.SIGTERM, event=event)
+                self.wait_for_next_life(broker, life)
+
+    def _with_offline_replicas(self) -> dict[int, int]:
+        """Of those that run: broker → incarnation."""
+        topics = self.admin.describe_topics().values()
+        offline = {broker for topic in topics for row in topic.partitions for broker in row.offline}
+        running = {broker: row for broker, row in self.rows().items() if row["state"] == "running"}
+        return {broker: int(row["incarnation"]) for broker, row in running.items() if broker in offline}
 
     def wait_for_next_life(self, broker_id: int, before: int, timeout_s: float = HEAL_S) -> None:
         """Until the broker runs in an incarnation after `before`."""

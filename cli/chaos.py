@@ -204,6 +204,7 @@ def heal(data_dir: DataDir = None, as_json: Json = False) -> None:
         patient.order(0, HealAll(), stays=True)
         patient.tell("everything", "brokers", "heal")
         wait_until(patient.is_running, timeout_s=HEAL_S, what="all brokers to run")
+        patient.restart_where_disks_failed()
         _print_line(f"healed; brokers {', '.join(map(str, patient.brokers()))} run", as_json)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,6 +93,36 @@ def test_pauses_and_partitions_end_when_they_should(cluster: Cluster) -> None:
     assert "0 acked lost" in odradek(cluster, "chaos", "inject", "noise", "loss=0.1", "-t", "orders/0")
     assert "healed" in odradek(cluster, "chaos", "heal")
     assert "0 acked lost" in odradek(cluster, "chaos", "actors", "crash", "--path", "/replica", "-t", "orders/0")
+
+
+def test_after_the_healing_a_broker_whose_disk_was_full_has_its_replicas_back(cluster: Cluster) -> None:
+    cluster.wait_isr("orders")
+    lives = {broker: row["incarnation"] for broker, row in cluster.brokers().items()}
+    odradek(cluster, "chaos", "inject", "disk-full", "broker=2", "-t", "orders/0")
+    cluster.wait_isr("orders", brokers=2)
+    odradek(cluster, "chaos", "heal")
+    cluster.wait_isr("orders")
+    restarted = {broker for broker, row in cluster.brokers().items() if row["incarnation"] > lives[broker]}
+    assert restarted == {2}
+    odradek(cluster, "chaos", "heal")
+    assert {row["incarnation"] for broker, row in cluster.brokers().items() if broker == 2} == {lives[2] + 1}
+
+
+def test_an_interrupted_partition_is_over(cluster: Cluster) -> None:
+    environment = {**os.environ, "ODRADEK_DATA_DIR": str(cluster.data_dir)}
+    command = [sys.executable, str(ROOT / "odradek.py"), "chaos", "partition", "1", "2,3", "--for", "600s"]
+    known = {event.id for event in cluster.events()}
+
+    def deeds() -> list[str]:
+        told = [event for event in cluster.events() if event.id not in known and event.kind == "fault"]
+        return [event.details["deed"] for event in told]
+
+    with subprocess.Popen([*command, "-t", "orders/0"], env=environment, cwd=ROOT) as process:
+        wait_until(lambda: deeds() == ["inject"], what="the partition")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert deeds() == ["inject", "heal"]
+    cluster.wait_isr("orders")
 
 
 def test_requests_are_armed(cluster: Cluster) -> None:
