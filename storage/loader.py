@@ -2,7 +2,7 @@
 
 After an unclean stop everything from the recovery point on is read and checked, at least the end of the last segment;
 the log ends before the first batch that is torn, fails its CRC or goes back in offsets. What lies below the recovery
-point was synced and is trusted.
+point was synced and is trusted; so that it stays so, what recovery has cut is synced before anything follows it.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def load(
     segments = [Segment(directory, base, disk, size=sizes[base]) for base in sorted(sizes)]
     epochs = LeaderEpochs(directory / EPOCHS_FILE, disk)
     snapshots = ProducerSnapshots(directory, disk, files.get(SNAPSHOT_SUFFIX, {}))
-    durable_to = recovery_point
+    durable_to, must_sync = recovery_point, False
     if epochs.is_suspect or (epochs.latest() is None and any(sizes.values())):
         was_clean, recovery_point = False, 0
     loaded = LoadedLog(segments, segments[-1].base_offset, epochs, ProducerStateMap(), snapshots)
@@ -98,18 +98,23 @@ def load(
     else:
         check = _Check(0 if was_clean else recovery_point, durable_to, index_interval_bytes, may_have_holes)
         scanned_from = _recover(loaded, check)
+        must_sync = loaded.truncated_bytes > 0 or recovery_point < TRUST_ALL
     if loaded.log_end_offset < log_start_offset:
         logger.warning("%s ends at %d, before its start %d", directory, loaded.log_end_offset, log_start_offset)
         for segment in segments:
             segment.delete()
         snapshots.remove_above(-1)
-        return _empty(directory, disk, log_start_offset)
+        empty = _empty(directory, disk, log_start_offset)
+        disk.sync_directory(directory)
+        return empty
     if epochs.latest() is not None:
         loaded.log_start_offset = min(epochs.entries[0].start_offset, loaded.log_end_offset)
         epochs.truncate_from_end(loaded.log_end_offset)
     snapshots.remove_above(loaded.log_end_offset)
     loaded.producers = _replay_producers(loaded, scanned_from)
     snapshots.remove_strays(segments)
+    if must_sync:
+        _sync_what_was_checked(loaded, scanned_from, directory, disk)
     return loaded
 
 
@@ -188,6 +193,21 @@ def _recover(loaded: LoadedLog, check: _Check) -> int:
         del segments[index + 1 :]
         break
     return max(scanned_from, 0)
+
+
+def _sync_what_was_checked(loaded: LoadedLog, scanned_from: int, directory: Path, disk: Disk) -> None:
+    """A power loss must not bring back what was cut: the log goes on in the next segment, and this one is trusted."""
+    for segment in reversed(loaded.segments):
+        segment.write_indexes()
+        segment.sync()
+        for path in segment.offset_index.take_unsynced() + segment.time_index.take_unsynced():
+            if disk.exists(path):
+                disk.sync(path)
+        if disk.exists(segment.txn_index.path):
+            disk.sync(segment.txn_index.path)
+        if segment.base_offset < scanned_from:
+            break
+    disk.sync_directory(directory)
 
 
 def _trusted_position(segment: Segment, recovery_point: int) -> int:

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from log_builders import NOW_MS, a_batch, a_log, offsets_in
 
+from storage.disk import OsDisk
 from storage.loader import TRUST_ALL
 
 
@@ -256,6 +257,62 @@ def test_no_old_end_is_followed_by_a_new_segment(tmp_path):
     again = a_log(tmp_path, was_clean=False)
     again.check()
     assert (again.log_end_offset, again.leader_epochs.entries) == (8, [(3, 0)])
+
+
+class SyncNotes(OsDisk):
+    """Notes which files are durable as they are: synced since they last changed."""
+
+    def __init__(self):
+        super().__init__()
+        self.unsynced = set()
+        self.synced_directories = []
+
+    def write(self, path, buffer, position):
+        super().write(path, buffer, position)
+        self.unsynced.add(str(path))
+
+    def truncate(self, path, size):
+        super().truncate(path, size)
+        self.unsynced.add(str(path))
+
+    def sync(self, path):
+        super().sync(path)
+        self.unsynced.discard(str(path))
+
+    def sync_directory(self, directory):
+        super().sync_directory(directory)
+        self.synced_directories.append(directory)
+
+
+@pytest.mark.parametrize("recovery_point", [12, TRUST_ALL])
+def test_what_recovery_cuts_stays_cut_after_a_power_loss(tmp_path, recovery_point):
+    """It lies in a segment that the next recovery trusts, when the log has gone on in another one."""
+    log = filled(tmp_path, segment_bytes=400)
+    with open(active_file(log), "ab") as file:
+        file.write(a_batch(2, base_offset=12)[:19])
+    disk = SyncNotes()
+    again = a_log(tmp_path, was_clean=False, segment_bytes=400, recovery_point=recovery_point, disk=disk)
+    assert again.torn_bytes == 19
+    assert [path for path in disk.unsynced if path.endswith((".log", "index"))] == []
+    assert disk.synced_directories[-1] == again.directory
+
+
+def test_indexes_that_recovery_has_written_anew_are_synced_after_a_power_loss(tmp_path):
+    """Their old rows must not come back: below the recovery point they are believed."""
+    log = filled(tmp_path, batches=30, index_interval_bytes=100)
+    log.flush()
+    disk = SyncNotes()
+    again = a_log(tmp_path, was_clean=False, index_interval_bytes=100, recovery_point=12, disk=disk)
+    assert len(again.active.offset_index) > 5
+    assert [path for path in disk.unsynced if path.endswith("index")] == []
+
+
+def test_segments_that_begin_below_the_log_start_stay_removed(tmp_path):
+    filled(tmp_path, segment_bytes=400)
+    disk = SyncNotes()
+    again = a_log(tmp_path, was_clean=False, log_start_offset=50, disk=disk)
+    assert (again.log_start_offset, again.log_end_offset) == (50, 50)
+    assert again.directory in disk.synced_directories
 
 
 def test_a_batch_older_than_the_one_before_ends_the_log(tmp_path):
