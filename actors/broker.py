@@ -112,7 +112,7 @@ class Broker:
             spec.incarnation,
             LocalMetadataStore(spec.cluster_dir),
             send=self._send_as_controller,
-            view_of_live_brokers=lambda: self.peers.live,
+            peers=self.peers,
             config=self.config,
             clock=lambda: time.monotonic_ns() // 1_000_000,
         )

@@ -5,7 +5,7 @@ It lives on the broker's event loop. The blocking parts (waiting for the lock, f
 decided while one batch was being written goes out as the next single write, and no message overtakes the records it
 tells of.
 
-    controller = Controller(broker_id, incarnation, store, send=..., view_of_live_brokers=..., config=..., clock=...)
+    controller = Controller(broker_id, incarnation, store, send=..., peers=..., config=..., clock=...)
     await controller.run_for_lease()
     controller.on_message(sender, message)          # anything in `protocol.cluster_control.ControllerRequest`
     controller.on_broker_down(broker_id, incarnation)
@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Protocol
 
 from machines.controller import (
     AppendRecords,
@@ -54,10 +55,20 @@ class CutOff(OdradekError):
         self.wait_ms = wait_ms
 
 
+class KnownPeers(Protocol):
+    """The brokers as the supervisor last said: `live` ones and the `newest` of each, both broker -> incarnation."""
+
+    @property
+    def live(self) -> Mapping[int, int]: ...
+
+    @property
+    def newest(self) -> Mapping[int, int]: ...
+
+
 class Controller:
     """`send(broker_id, message)` must deliver to the own broker too, and in order. `clock()` is now in ms.
 
-    `view_of_live_brokers()` is broker -> incarnation as the supervisor last said. `on_lost(reason)` is called once if
+    `peers` is what the supervisor last said of the brokers. `on_lost(reason)` is called once if
     the controller can't go on (disk trouble, lost lease, a bug); it has given the lease up by then, and
     `run_for_lease` may be called again. After CutOff others should have the lease first.
     """
@@ -69,7 +80,7 @@ class Controller:
         store: MetadataStore,
         *,
         send: Callable[[int, ControllerMessage], object],
-        view_of_live_brokers: Callable[[], Mapping[int, int]],
+        peers: KnownPeers,
         config: BrokerConfig,
         clock: Callable[[], int],
         on_lost: Callable[[BaseException], None] | None = None,
@@ -79,7 +90,7 @@ class Controller:
         self._incarnation = incarnation
         self._store = store
         self._send = send
-        self._view_of_live_brokers = view_of_live_brokers
+        self._peers = peers
         self._config = config
         self._clock = clock
         self.on_lost = on_lost
@@ -119,8 +130,7 @@ class Controller:
         epoch, image, records_in_log = await self._won
         self._executor = ThreadPoolExecutor(1, "metadata-log")
         self._machine = ControllerMachine(image, self._config, seed=os.urandom(16), records_in_log=records_in_log)
-        alive = {**self._view_of_live_brokers(), self._broker_id: self._incarnation}
-        alive = {broker: number for broker, number in alive.items() if number > self._died.get(broker, -1)}
+        alive = self._presumed_alive(image)
         log.info("broker %d is the controller, epoch %d, version %d", self._broker_id, epoch, image.version)
         self._step(Elected(self._broker_id, epoch, alive))
         for broker_id, incarnation in self._died.items():
@@ -128,6 +138,21 @@ class Controller:
         self._died.clear()
         self._schedule_tick()
         await self._until_written()
+
+    def _presumed_alive(self, image: MetadataImage) -> dict[int, int]:
+        """As the supervisor last said, and those of whom it had not heard yet: they registered since.
+
+        To fence them would take from the ISRs just those that have everything, when the leader dies next.
+        """
+        newest = self._peers.newest
+        alive = {
+            broker.broker_id: broker.incarnation
+            for broker in image.live_brokers()
+            if broker.incarnation > newest.get(broker.broker_id, -1)
+        }
+        alive |= self._peers.live
+        alive[self._broker_id] = self._incarnation
+        return {broker: number for broker, number in alive.items() if number > self._died.get(broker, -1)}
 
     def on_message(self, sender: int, message: ControllerRequest) -> None:
         """A request from broker `sender`; whoever isn't the controller says so."""
@@ -257,7 +282,7 @@ class Controller:
             if isinstance(effect, Send):
                 self._send(effect.broker_id, effect.message)
             elif isinstance(effect, Broadcast):
-                for broker_id in {**self._view_of_live_brokers(), self._broker_id: 0}:
+                for broker_id in {**self._peers.live, self._broker_id: 0}:
                     self._send(broker_id, effect.message)
             elif isinstance(effect, Resign):
                 self._lose(CutOff(self._config.get_int("broker.session.timeout.ms")))

@@ -22,11 +22,15 @@ SETTLE_S = 0.5
 
 
 class Peers:
-    """`live` are broker → incarnation, this one among them; `cluster_size` counts those that are dead for now too."""
+    """`live` are broker → incarnation, this one among them; `newest` are the same of all, dead or not born yet as well.
+
+    `cluster_size` counts the dead, too.
+    """
 
     def __init__(self, broker: Broker) -> None:
         spec = broker.spec
         self.live: dict[int, int] = {}
+        self.newest: dict[int, int] = {}
         self.cluster_size = 1
         self._broker = broker
         self._lifelines = Lifelines(spec.broker_id, spec.incarnation, spec.run_dir, self._on_lifeline_lost)
@@ -51,6 +55,12 @@ class Peers:
         for broker_id, incarnation in list(self.live.items()):
             if now.get(broker_id) != incarnation:  # what said so was lost
                 self.on_broker_down(BrokerDown(broker_id, incarnation, "the supervisor lists it no more"))
+        for listed in view.brokers:
+            known = broker.image.brokers.get(listed.broker_id)
+            if known is not None and not known.is_fenced and known.incarnation < listed.incarnation:
+                # it lived and died unheard; the supervisor counts on only when it has reaped the one before
+                self.on_broker_down(BrokerDown(known.broker_id, known.incarnation, "the supervisor lists a newer one"))
+            self.newest[listed.broker_id] = listed.incarnation
         before, self.live = self.live, now
         self.cluster_size = len(view.brokers)
         for broker_id, incarnation in self.live.items():

@@ -19,21 +19,22 @@ from storage.metadata_store import LocalMetadataStore
 
 
 class Cluster:
-    """Controllers of several brokers over one directory; what each broker was sent is in `inbox`."""
+    """Controllers of several brokers over one directory, which know `live` and `newest`. `inbox`: what each was sent."""
 
     def __init__(self, directory):
         self.directory = directory
-        self.alive = {1: 1, 2: 1}
+        self.live = {1: 1, 2: 1}
+        self.newest = {1: 1, 2: 1}
         self.inbox = defaultdict(list)
         self.lost = []
 
     def controller(self, broker_id, store=None):
         return Controller(
             broker_id,
-            self.alive[broker_id],
+            self.live[broker_id],
             store or LocalMetadataStore(self.directory),
             send=lambda to, message: self.inbox[to].append(message),
-            view_of_live_brokers=lambda: self.alive,
+            peers=self,
             config=BrokerConfig(),
             clock=lambda: 0,
             on_lost=self.lost.append,
@@ -88,6 +89,29 @@ def test_the_next_controller_goes_on_where_the_last_one_ended_and_fences_it(tmp_
         await waiting
         assert second.image.partition("t", 0).leader == 2
         assert second.image.controller_epoch == 2
+        await second.stop()
+
+    run(scenario())
+
+
+def test_a_view_older_than_a_registration_fences_nobody(tmp_path):
+    """What registered since has everything. Without it in the ISR a leader that dies next takes all of it along."""
+
+    async def scenario():
+        cluster = Cluster(tmp_path)
+        first, second = cluster.controller(1), cluster.controller(2)
+        await first.run_for_lease()
+        for broker, incarnation in ((1, 1), (2, 1), (3, 1), (4, 2), (5, 7)):
+            request = RegisterBroker(1, broker, incarnation, "host", 9)
+            await cluster.reply(first, broker, request, RegisterBrokerReply)
+        waiting = asyncio.create_task(second.run_for_lease())
+        await asyncio.sleep(0)
+        cluster.live, cluster.newest = {2: 1, 3: 1}, {1: 1, 2: 1, 3: 1, 4: 1, 5: 6}  # of 4's and 5's new lives: nothing
+        second.on_broker_down(5, 7)
+        await first.stop()
+        await waiting
+        fenced = {broker.broker_id for broker in second.image.brokers.values() if broker.is_fenced}
+        assert fenced == {1, 5}, "1 is known to be down, and that 5 died was said"
         await second.stop()
 
     run(scenario())

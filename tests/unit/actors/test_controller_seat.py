@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 
 from actors.actor_system import ActorSystem
 from actors.controller import Controller
@@ -20,6 +21,8 @@ SLOW_RESTART = RestartPolicy(backoff_first_ms=20, backoff_max_ms=20, intensity=1
 class Brokers:
     """Two of three brokers' seats over one directory, on one loop; `elected`: (broker, controller epoch) in order."""
 
+    live = newest = MappingProxyType({1: 1, 2: 1, 3: 1})
+
     def __init__(self, directory: Path, tick_ms: int = 1_000) -> None:
         self.directory = directory
         self.now_ms = 0
@@ -33,7 +36,7 @@ class Brokers:
         controller = self.controllers[broker_id] = Controller(
             broker_id, 1, LocalMetadataStore(self.directory),
             send=lambda to, message: self.inbox[to].append(message),
-            view_of_live_brokers=lambda: {1: 1, 2: 1, 3: 1},
+            peers=self,
             config=BrokerConfig(),
             clock=lambda: self.now_ms,
             tick_ms=self.tick_ms,
