@@ -11,14 +11,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streams_brokers import brokers, cluster
 
-from odradek import Cluster
+from odradek import Cluster, wait_until
 from streams.sql import SqlEngine, SqlError
 
 __all__ = ["brokers", "cluster"]
@@ -37,13 +37,6 @@ def service() -> str:
 def engine(cluster: Any, service: str) -> Iterator[SqlEngine]:
     with SqlEngine(str(cluster.bootstrap), service=service) as running:
         yield running
-
-
-def until(claim: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not claim():
-        assert time.monotonic() < deadline, f"timed out waiting until {what}"
-        time.sleep(0.05)
 
 
 def words_and_counts(topic: str) -> str:
@@ -66,13 +59,19 @@ def test_a_query_survives_the_kill_of_the_leader_it_reads_from(brokers: Cluster,
         engine.execute(words_and_counts(topic))
         engine.execute("INSERT INTO lines VALUES ('a a b'), ('c b a'), ('a d c')")
         expected = {"a": 4, "b": 2, "c": 2, "d": 1}
-        until(lambda: dict(rows_of(engine, "SELECT word, n FROM counts")) == expected, "all is counted")
+        wait_until(
+            lambda: dict(rows_of(engine, "SELECT word, n FROM counts")) == expected, timeout_s=60, what="all is counted"
+        )
         brokers.kill_leader(topic, 0)
         brokers.kill_leader(f"{topic}-counts", 1)
         for _ in range(20):
             engine.execute("INSERT INTO lines VALUES ('a e')")
         expected |= {"a": 24, "e": 20}
-        until(lambda: dict(rows_of(engine, "SELECT word, n FROM counts")) == expected, "what came after, too")
+        wait_until(
+            lambda: dict(rows_of(engine, "SELECT word, n FROM counts")) == expected,
+            timeout_s=60,
+            what="what came after, too",
+        )
         assert rows_of(engine, "SELECT n FROM counts WHERE word = 'e'") == [(20,)]
         states = [row[1] for row in rows_of(engine, "SHOW QUERIES")]
         assert states == ["running", "running"]
@@ -83,11 +82,17 @@ def test_the_next_engine_takes_streams_tables_and_queries_up_again(cluster: Any,
     with SqlEngine(bootstrap, service=service) as first:
         first.execute(words_and_counts(topic))
         first.execute("INSERT INTO lines VALUES ('x y x')")
-        until(lambda: rows_of(first, "SELECT n FROM counts WHERE word = 'x'") == [(2,)], "x is counted")
+        wait_until(
+            lambda: rows_of(first, "SELECT n FROM counts WHERE word = 'x'") == [(2,)], timeout_s=60, what="x is counted"
+        )
     with SqlEngine(bootstrap, service=service) as second:
         assert [row[0] for row in rows_of(second, "SHOW QUERIES")] == ["CSAS_WORDS_1", "CTAS_COUNTS_2"]
         second.execute("INSERT INTO lines VALUES ('x z')")
-        until(lambda: rows_of(second, "SELECT n FROM counts WHERE word = 'x'") == [(3,)], "it went on from 2")
+        wait_until(
+            lambda: rows_of(second, "SELECT n FROM counts WHERE word = 'x'") == [(3,)],
+            timeout_s=60,
+            what="it went on from 2",
+        )
         with SqlEngine(bootstrap, service=service, takes_up=False) as onlooker:
             second.execute("DROP TABLE counts DELETE TOPIC; TERMINATE CSAS_WORDS_1")
             assert rows_of(onlooker, "SHOW TABLES") == []
@@ -118,9 +123,17 @@ def test_windows_are_looked_up_by_key_and_scanned(engine: SqlEngine, topic: str)
         INSERT INTO s (k, v, ROWTIME) VALUES ('a', 1, 1000), ('a', 2, 9000), ('a', 4, 11000), ('b', 8, 2000);
     """)
     by_key = "SELECT WINDOWSTART, WINDOWEND, total FROM w WHERE k = 'a' AND WINDOWSTART < 20000"
-    until(lambda: rows_of(engine, by_key) == [(0, 10_000, 3), (10_000, 20_000, 4)], "both windows are there")
+    wait_until(
+        lambda: rows_of(engine, by_key) == [(0, 10_000, 3), (10_000, 20_000, 4)],
+        timeout_s=60,
+        what="both windows are there",
+    )
     scanned = "SELECT k, WINDOWSTART, total FROM w"
-    until(lambda: sorted(rows_of(engine, scanned)) == [("a", 0, 3), ("a", 10_000, 4), ("b", 0, 8)], "all windows")
+    wait_until(
+        lambda: sorted(rows_of(engine, scanned)) == [("a", 0, 3), ("a", 10_000, 4), ("b", 0, 8)],
+        timeout_s=60,
+        what="all windows",
+    )
 
 
 def test_topics_of_different_partitions_are_not_joined(engine: SqlEngine, topic: str) -> None:

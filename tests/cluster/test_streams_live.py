@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from streams_brokers import cluster
 
-from odradek import Admin, Consumer, NewTopic, Producer, TopicPartition
+from odradek import Admin, Consumer, NewTopic, Producer, TopicPartition, wait_until
 from streams import LONG, STRING, Streams, StreamsBuilder, StreamsError, TaskFailed, Topology
 
 __all__ = ["cluster"]
@@ -42,13 +41,6 @@ def counts_in(bootstrap: str, topic: str) -> dict[str, int]:
     return found
 
 
-def until(claim: Callable[[], bool], what: str, timeout_s: float = 40.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not claim():
-        assert time.monotonic() < deadline, f"timed out waiting until {what}"
-        time.sleep(0.1)
-
-
 def produce(bootstrap: str, topic: str, lines: list[str]) -> Counter[str]:
     with Producer(bootstrap_servers=bootstrap) as producer:
         for line in lines:
@@ -62,14 +54,14 @@ def test_a_failed_exactly_once_app_leaves_nothing_behind(cluster: Any, topic: st
     with Admin(bootstrap_servers=bootstrap) as admin:
         admin.create_topics([NewTopic(topic, PARTITIONS, -1), NewTopic(target, PARTITIONS, -1)])
 
-    def an_app(parse: Callable[[str], int]) -> Streams:
+    def an_app(parse: Callable[[str], int], commit_interval_ms: int = 60_000) -> Streams:
         builder = StreamsBuilder()
         builder.stream(topic, key=STRING, value=STRING).map_values(parse).to(target, key=STRING, value=LONG)
         settings = {
             "application_id": f"{topic}-app",
             "bootstrap_servers": bootstrap,
             "processing_guarantee": "exactly_once_v2",
-            "commit_interval_ms": 60_000,
+            "commit_interval_ms": commit_interval_ms,
         }
         return Streams(builder.build(), settings)
 
@@ -80,11 +72,10 @@ def test_a_failed_exactly_once_app_leaves_nothing_behind(cluster: Any, topic: st
     with pytest.raises(TaskFailed, match="-0@19"):
         an_app(int).run()
     assert counts_in(bootstrap, target) == {}
-    mended = an_app(lambda v: int(v) if v.isdigit() else -1)
+    mended = an_app(lambda v: int(v) if v.isdigit() else -1, commit_interval_ms=100)
     mended.start()
     try:
-        until(lambda: mended.state == "running", "the mended app runs")
-        time.sleep(1.0)
+        wait_until(lambda: mended.failure is not None or len(counts_in(bootstrap, target)) == 20, timeout_s=60)
     finally:
         mended.close()
     assert mended.failure is None
@@ -110,7 +101,11 @@ def test_a_stream_meets_a_global_table_by_any_key(cluster: Any, topic: str) -> N
     app.start()
     try:
         expected = {f"k{number}": number % 10 for number in range(30)}
-        until(lambda: app.failure is not None or counts_in(bootstrap, target) == expected, "all have met")
+        wait_until(
+            lambda: app.failure is not None or counts_in(bootstrap, target) == expected,
+            timeout_s=60,
+            what="all have met",
+        )
     finally:
         app.close()
     assert app.failure is None
@@ -122,11 +117,15 @@ def test_an_app_that_is_a_little_early_waits_for_its_topics(cluster: Any, topic:
                                               "commit_interval_ms": 100})  # fmt: skip
     app.start()
     try:
-        until(lambda: app.lives > 1, "it has not found them")
+        wait_until(lambda: app.lives > 1, timeout_s=60, what="it has not found them")
         with Admin(bootstrap_servers=bootstrap) as admin:
             admin.create_topics([NewTopic(topic, PARTITIONS, -1), NewTopic(target, PARTITIONS, -1)])
         expected = produce(bootstrap, topic, ["a b a"])
-        until(lambda: app.failure is not None or counts_in(bootstrap, target) == expected, "it has counted")
+        wait_until(
+            lambda: app.failure is not None or counts_in(bootstrap, target) == expected,
+            timeout_s=60,
+            what="it has counted",
+        )
     finally:
         app.close()
     assert app.failure is None
@@ -170,16 +169,24 @@ def test_words_are_counted_while_instances_come_and_go(
     apps = [first, second]
     first.start()
     try:
-        until(lambda: first.failure is not None or counts_in(bootstrap, target) == expected, "the first one counted")
+        wait_until(
+            lambda: first.failure is not None or counts_in(bootstrap, target) == expected,
+            timeout_s=60,
+            what="the first one counted",
+        )
         assert first.failure is None
         second.start()
-        until(lambda: second.state == "running" and bool(second.task_names("running")), "the second one has tasks")
+        wait_until(
+            lambda: second.state == "running" and bool(second.task_names("running")),
+            timeout_s=60,
+            what="the second one has tasks",
+        )
         expected += produce(bootstrap, topic, ["b c", "e"] * 300)
-        until(lambda: counts_in(bootstrap, target) == expected, "both together counted")
+        wait_until(lambda: counts_in(bootstrap, target) == expected, timeout_s=60, what="both together counted")
         first.close()
         assert first.state == "closed"
         expected += produce(bootstrap, topic, ["a e f"] * 100)
-        until(lambda: counts_in(bootstrap, target) == expected, "the second one went on")
+        wait_until(lambda: counts_in(bootstrap, target) == expected, timeout_s=60, what="the second one went on")
         assert second.restored_records > 0
     finally:
         for app in apps:

@@ -8,12 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from odradek import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -94,13 +96,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stream.close()
 
 
-def eventually(is_true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
-
-
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -113,20 +108,23 @@ def greeting(port: int) -> str:
         return connection.makefile().readline().strip()
 
 
-def run_directories() -> set[Path]:
-    return set(Path(os.environ.get("TMPDIR", "/tmp")).glob("odradek-run-*"))
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Where no other cluster makes its run directory. With a short name: the sockets lie in there."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
-def test_a_cluster_comes_up_says_so_and_stops_in_order(start: Start) -> None:
-    before = run_directories()
-    cluster = start()
+def test_a_cluster_comes_up_says_so_and_stops_in_order(start: Start, scratch: Path) -> None:
+    cluster = start(env={"TMPDIR": str(scratch)})
     ready = cluster.read_until("ready bootstrap=")
     assert sorted(line[:14] for line in cluster.lines[:3]) == ["broker 1 is up", "broker 2 is up", "broker 3 is up"]
     bootstrap = ",".join(f"127.0.0.1:{cluster.broker(number)['port']}" for number in (1, 2, 3))
     assert ready.startswith(f"ready bootstrap={bootstrap} in ")
     assert cluster.file["state"] == "ready"
     assert cluster.file["supervisor_pid"] == cluster.process.pid
-    eventually(lambda: cluster.file["controller_id"] == 1)
+    assert [path.name[:12] for path in scratch.iterdir()] == ["odradek-run-"]
+    wait_until(lambda: cluster.file["controller_id"] == 1, timeout_s=PATIENCE_S)
     assert greeting(cluster.broker(2)["port"]) == "broker 2 incarnation 1"
     pids = cluster.pids()
     cluster.process.send_signal(signal.SIGINT)
@@ -136,7 +134,7 @@ def test_a_cluster_comes_up_says_so_and_stops_in_order(start: Start) -> None:
     stopped_ns = {number: int(cluster.seen(number, "stop")[0][0]) for number in (1, 2, 3)}
     assert sorted(stopped_ns, key=lambda number: stopped_ns[number]) == [2, 3, 1]
     assert cluster.file["state"] == "stopped"
-    assert run_directories() <= before
+    assert list(scratch.iterdir()) == []
     assert cluster.errors() == ""
 
 
@@ -149,7 +147,7 @@ def test_a_killed_broker_is_announced_at_once_and_restarted_on_its_port(start: S
     for witness in (1, 2):
         [[broker, incarnation, _, *reason]] = cluster.seen(witness, "down")
         assert (broker, incarnation, " ".join(reason)) == ("3", "1", "killed by SIGKILL")
-    eventually(lambda: cluster.broker(3)["state"] == "running")
+    wait_until(lambda: cluster.broker(3)["state"] == "running", timeout_s=PATIENCE_S)
     revived = cluster.broker(3)
     assert (revived["incarnation"], revived["restarts"], revived["port"]) == (2, 1, victim["port"])
     assert greeting(victim["port"]) == "broker 3 incarnation 2"
@@ -169,7 +167,7 @@ def test_without_restarts_the_dead_stay_down_and_clients_are_refused(start: Star
     cluster = start("--no-restart")
     cluster.read_until("ready")
     os.kill(cluster.broker(1)["pid"], signal.SIGKILL)
-    eventually(lambda: cluster.seen(2, "down") and cluster.broker(1)["state"] == "down")
+    wait_until(lambda: cluster.seen(2, "down") and cluster.broker(1)["state"] == "down", timeout_s=PATIENCE_S)
     with pytest.raises(ConnectionRefusedError):
         greeting(cluster.broker(1)["port"])
     cluster.process.terminate()
@@ -182,7 +180,7 @@ def test_a_killed_supervisor_leaves_no_orphan_not_even_a_stopped_one(start: Star
     pids = cluster.pids()
     os.kill(pids[0], signal.SIGSTOP)
     cluster.process.kill()
-    eventually(lambda: not any(is_alive(pid) for pid in pids))
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), timeout_s=PATIENCE_S)
 
 
 def test_a_new_supervisor_takes_over_the_directory_of_a_killed_one(start: Start) -> None:
@@ -214,13 +212,13 @@ def test_a_second_interrupt_ends_everything_at_once(start: Start) -> None:
     [pid] = cluster.pids()
     cluster.process.send_signal(signal.SIGINT)
     cluster.process.send_signal(signal.SIGINT)  # right after the first it counts as the same
-    eventually(lambda: cluster.file["state"] == "stopping")
+    wait_until(lambda: cluster.file["state"] == "stopping", timeout_s=PATIENCE_S)
 
     def ended_by_one_more() -> bool:
         cluster.process.send_signal(signal.SIGINT)
         return cluster.process.poll() is not None
 
-    eventually(ended_by_one_more)
+    wait_until(ended_by_one_more, timeout_s=PATIENCE_S)
     assert cluster.end() == 130
     assert not is_alive(pid)
     assert cluster.file["state"] == "stopped"
@@ -269,15 +267,14 @@ def test_a_busy_port_is_refused(start: Start, tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_answered_with_one_line_and_leaves_nothing(
-    start: Start, options: list[str], words: str
+    start: Start, scratch: Path, options: list[str], words: str
 ) -> None:
-    before = run_directories()
-    cluster = start(*options)
+    cluster = start(*options, env={"TMPDIR": str(scratch)})
     assert cluster.end() == 2
     errors = cluster.errors()
     assert errors.count("\n") == 1
     assert words in errors
-    assert run_directories() <= before
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_foreign_directory_is_refused(start: Start, tmp_path: Path) -> None:

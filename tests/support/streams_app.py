@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from odradek import Admin, Consumer, NewTopic, Producer, TopicPartition  # noqa: E402
+from odradek import Admin, ClusterFailed, Consumer, NewTopic, Producer, TopicPartition, wait_until  # noqa: E402
 from streams import LONG, STRING, Streams, StreamsBuilder, Topology  # noqa: E402
 
 
@@ -75,11 +75,11 @@ class AppProcess:
 
 
 def until(claim: Callable[[], Any], what: str, timeout_s: float = 60.0, apps: tuple[AppProcess, ...] = ()) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not claim():
-        said = [(app.last("state"), app.errors[-12:]) for app in apps]
-        assert time.monotonic() < deadline, f"timed out waiting until {what}; {said}"
-        time.sleep(0.05)
+    """wait_until, and in the end what the apps have said."""
+    try:
+        wait_until(claim, timeout_s=timeout_s, what=what, every_s=0.05)
+    except ClusterFailed as failure:
+        raise ClusterFailed(f"{failure}; {[(app.last('state'), app.errors[-12:]) for app in apps]}") from None
 
 
 def create(bootstrap: str, *topics: str, partitions: int, replicas: int) -> None:

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from odradek import Admin, Cluster, NewTopic, Producer
+from odradek import Admin, Cluster, NewTopic, Producer, wait_until
 
 PAGE = Path(__file__).parents[3] / "docs" / "streams.md"
 BLOCK = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.M | re.S)
-
-
-def wait_until(claim: Callable[[], Any], timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def run_blocks(names: dict[str, Any], *, with_cluster: bool) -> int:
