@@ -35,3 +35,22 @@ class HandMade:
 
 def polled(key: str, *pairs: tuple[int, int]) -> list[Any]:
     return poll({key: [list(pair) for pair in pairs]})
+
+
+def the_one(history: HandMade, kind: str, **named: object) -> str:
+    """The explanation of the only anomaly of this kind."""
+    verdict = history.check(**named)
+    found = verdict.of(kind)
+    assert len(found) == 1, verdict.table()
+    assert found[0].evidence, "an anomaly names its operations"
+    return found[0].explanation
+
+
+def others(history: HandMade, kind: str) -> set[str]:
+    return set(history.check().counts) - {kind}
+
+
+def assert_clean(history: HandMade, **named: object) -> None:
+    verdict = history.check(**named)
+    assert verdict.valid, verdict.table()
+    assert not verdict.normal, verdict.table()

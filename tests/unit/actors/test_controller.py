@@ -19,7 +19,7 @@ from storage.metadata_store import LocalMetadataStore
 
 
 class Cluster:
-    """Controllers of several brokers over one directory, which know `live` and `newest`. `inbox`: what each was sent."""
+    """Controllers of several brokers over a directory, which know `live` and `newest`. `inbox`: what each was sent."""
 
     def __init__(self, directory):
         self.directory = directory
