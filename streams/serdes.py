@@ -37,13 +37,13 @@ class Serde(Generic[T]):
         """Itself; serdes that wrap another one fill in the app's default where they were given none."""
         return self
 
-    # neither is abstract: a serde by topic has its own `serializer` and `deserializer`, and these are never called
+    # neither is abstract: a serde by topic gives `serializer` and `deserializer` instead
 
     def encode(self, value: T) -> bytes:
-        raise NotImplementedError(f"{self!r} encodes by topic: take its serializer(topic)")
+        raise NotImplementedError(f"{type(self).__name__} has no encode; has it a serializer(topic)?")
 
     def decode(self, data: bytes) -> T:
-        raise NotImplementedError(f"{self!r} decodes by topic: take its deserializer(topic)")
+        raise NotImplementedError(f"{type(self).__name__} has no decode; has it a deserializer(topic)?")
 
     def serializer(self, topic: str) -> Serializer:
         encode, name = self.encode, self.name
