@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from chaos.faults.fault import Fault, at_least
 from chaos.patient import ChaosFailed, Patient
 from protocol.cluster_chaos import CrashActor
@@ -19,6 +21,7 @@ class ActorCrash(Fault):
         self.prefix = prefix
         self.broker = broker
         self.count = count
+        self._hurt: set[int] = set()  # brokers
 
     def inject(self, patient: Patient) -> str:
         said: list[str] = []
@@ -41,5 +44,20 @@ class ActorCrash(Fault):
                 if not others or "no actor below" not in str(refusal):
                     raise
                 continue
+            self._hurt.add(broker)
             return ", ".join(f"{path} of broker {broker}" for path in outcome.said.values())
         raise ChaosFailed(f"no broker has an actor below {self.prefix}")
+
+    def heal(self, patient: Patient) -> None:
+        """Its supervisor does that; this waits for it. Raises ClusterFailed when an actor stays down."""
+        for broker in sorted(self._hurt):
+            all_run = partial(self._all_run, patient, broker)
+            wait_until(all_run, what=f"the actors of broker {broker} to run again")
+            self._hurt.discard(broker)
+
+    @staticmethod
+    def _all_run(patient: Patient, broker: int) -> bool:
+        try:
+            return not patient.insight(broker).down
+        except ChaosFailed:  # what can't be started again in the process ends it, and it starts anew
+            return False

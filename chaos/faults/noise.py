@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from chaos.faults.fault import Fault, at_least
 from chaos.patient import Patient
 from model.errors import ConfigError
 from protocol.cluster_chaos import LinkRule, Network
+from protocol.cluster_control import ControllerMessage
+from protocol.cluster_replication import ReplicationMessage
+from protocol.cluster_transactions import TransactionMessage
+
+KINDS = ("Credit", *(kind.__name__ for kind in get_args(ControllerMessage | ReplicationMessage | TransactionMessage)))
+"""Classes of messages between brokers; Credit is the bus's own."""
 
 
 class Noise(Fault):
@@ -26,6 +34,8 @@ class Noise(Fault):
         for name, probability in (("loss", loss), ("duplication", duplication)):
             if probability > 1:
                 raise ConfigError(f"{name}={probability:g}: a probability is at most 1")
+        if kind and kind not in KINDS:
+            raise ConfigError(f"there are no messages of class {kind}: there are {', '.join(KINDS)}")
         self.rule = LinkRule(-1, kind, float(loss), float(duplication), float(delay_ms), float(jitter_ms))
         self.broker = broker
 

@@ -2,18 +2,23 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import pytest
 from log_builders import a_batch
 
 import chaos.faults.fault as fault_module
 import chaos.outcome as outcome_module
+import testing.waiting as wait_module
+from actors.broker import Broker
 from chaos.faults import FAULTS
+from chaos.faults.actor_crash import ActorCrash
 from chaos.faults.bit_flip import BitFlip
 from chaos.faults.damage import Damage, active_log, batch_starts
 from chaos.faults.disk_full import DiskFull
 from chaos.faults.kill import Kill, partition_of
+from chaos.faults.noise import KINDS
 from chaos.faults.partition import Partition
 from chaos.faults.request import Request, api_of, error_of
 from chaos.faults.torn_tail import TornTail
@@ -24,6 +29,7 @@ from chaos.plan import fault_of
 from chaos.probe import Probe
 from model.errors import ConfigError
 from model.ids import TopicPartition
+from protocol.cluster_supervision import SupervisionMessage
 
 
 class TestPartition:
@@ -103,6 +109,7 @@ def test_requests_are_named_by_api_and_error() -> None:
     ("fault", "options"),
     [
         ("noise", {"loss": 5}), ("noise", {"duplication": -0.1}), ("noise", {"jitter_ms": -1}),
+        ("noise", {"kind": "Replicat"}),
         ("slow-disk", {"sync_ms": -5}), ("actor-crash", {"count": 0}), ("bit-flip", {"of": "orders"}),
         ("request", {"nth": 0}), ("request", {"count": 0}), ("request", {"api": "produce", "delay_ms": -1}),
     ],
@@ -112,6 +119,13 @@ def test_options_that_no_cluster_could_mean_are_refused_before_anything_is_done(
 ) -> None:
     with pytest.raises(ConfigError):
         fault_of(fault, options)
+
+
+def test_noise_knows_the_classes_of_what_brokers_tell_each_other() -> None:
+    assert {"Replicate", "Credit"} <= set(KINDS) and len(set(KINDS)) == len(KINDS) > 20
+    assert set(KINDS) == {"Credit", *(kind.__name__ for kind in get_args(Broker.message_type))} - {
+        kind.__name__ for kind in get_args(SupervisionMessage)
+    }
 
 
 def test_every_fault_can_be_made_from_its_options() -> None:
@@ -263,6 +277,31 @@ class TestHeal:
         patient: Any = StubPatient(3, 4)
         suffer(patient, Partition(sides="1|2"), 0.0)
         assert patient.done == ["Network 1", "Network 2", "Network 0"]
+
+
+    def test_crashed_actors_have_to_run_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(wait_module.time, "sleep", lambda _: None)
+        told: list[Any] = [["/replica/t/0"], ChaosFailed("it does not run now"), []]
+
+        class Crashing(StubPatient):
+            def order(self, *_: object, **__: object) -> Any:
+                return SimpleNamespace(said={"1": "/replica/t/0"})
+
+            def brokers(self) -> list[int]:
+                return [1]
+
+            def insight(self, broker: int) -> Any:
+                answer = told.pop(0)
+                if isinstance(answer, ChaosFailed):
+                    raise answer
+                return SimpleNamespace(down=answer)
+
+        patient: Any = Crashing()
+        fault = ActorCrash()
+        fault.inject(patient)
+        fault.heal(patient)
+        fault.heal(patient)
+        assert told == [], "asked until they run, and not again"
 
 
 class TestProbe:

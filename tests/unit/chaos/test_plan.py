@@ -144,6 +144,16 @@ def test_the_matrix_has_thirteen_faults_and_five_workloads_and_a_seed_for_each()
     assert len({cell_plan(cell, seed=1, seconds=60).seed for cell in cells}) == 65
     assert cell_plan(("kill", "queue"), seed=1, seconds=60) == cell_plan(("kill", "queue"), seed=1, seconds=60)
     assert set(QUICK) <= set(cells) and len(QUICK) == 8
+    assert all({each.name for each in cell_plan(cell, seed=1, seconds=60).faults} == {cell[0]} for cell in cells)
+
+
+def test_pauses_and_partitions_last_shortly_and_long_enough_to_be_noticed() -> None:
+    pauses = [fault.for_s or 1.5 for fault in cell_plan(("pause", "queue"), seed=1, seconds=60).faults]
+    assert min(pauses) < 0.8 < max(pauses)
+    plan = cell_plan(("partition", "queue"), seed=1, seconds=60)
+    session_s = int(plan.configs["broker.session.timeout.ms"]) / 1000
+    lengths = [fault.for_s or plan.for_s for fault in plan.faults]
+    assert min(lengths) < session_s and session_s + 1 < max(lengths), "the controller looks once a second"
 
 
 @pytest.mark.parametrize("given", [-1, -0.5, float("nan"), float("inf"), 1e12, "999999999h", True, None])
