@@ -116,7 +116,8 @@ class Broker:
             config=self.config,
             clock=lambda: time.monotonic_ns() // 1_000_000,
         )
-        self.told = ControllerEvents(system.events, spec.broker_id, lambda: self.image)
+        self.told = ControllerEvents(system.events, spec.broker_id)
+        self.controller.on_replayed = self.told.on_replayed
         self.controller.on_step = self.told.on_step
         self.dispatcher = dispatcher = Dispatcher(self)
         limits = self._limits()

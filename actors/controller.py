@@ -94,6 +94,7 @@ class Controller:
         self._config = config
         self._clock = clock
         self.on_lost = on_lost
+        self.on_replayed: Callable[[MetadataImage], None] | None = None  # told of what was there before the first step
         self.on_step: Callable[[Event, Sequence[Effect]], None] | None = None  # told of every decision
         self._tick_s = tick_ms / 1000
         self._machine: ControllerMachine | None = None
@@ -129,6 +130,8 @@ class Controller:
             threading.Thread(target=self._wait_for_lease, args=(loop,), name="controller-lease", daemon=True).start()
         epoch, image, records_in_log = await self._won
         self._executor = ThreadPoolExecutor(1, "metadata-log")
+        if self.on_replayed is not None:
+            self.on_replayed(image)
         self._machine = ControllerMachine(image, self._config, seed=os.urandom(16), records_in_log=records_in_log)
         alive = self._presumed_alive(image)
         log.info("broker %d is the controller, epoch %d, version %d", self._broker_id, epoch, image.version)

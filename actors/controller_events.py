@@ -6,7 +6,7 @@ cause of each change is the event that the machine was given: a broker's death, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from actors.event_log import Silence
 from machines.controller import AppendRecords, Asked, BrokerDied, Effect, Elected, Event, Tick
@@ -20,12 +20,12 @@ _KEPT_CAUSES = 256
 
 
 class ControllerEvents:
-    """`image()` is what this broker knew before its controller was elected."""
+    """Told by the controller what it has replayed, then every step."""
 
-    def __init__(self, events: Silence, broker_id: int, image: Callable[[], MetadataImage]) -> None:
+    def __init__(self, events: Silence, broker_id: int) -> None:
         self.events = events
         self.broker_id = broker_id
-        self._image = image
+        self._former: tuple[int, int] = (NO_LEADER, 0)  # the controller before this one, and its epoch
         self._before: dict[tuple[str, int], PartitionInfo] = {}
         self._brokers: dict[int, BrokerRecord] = {}
         self._left: dict[tuple[str, int, int], tuple[int, int]] = {}  # of whom: (event, incarnation)
@@ -35,6 +35,18 @@ class ControllerEvents:
     def cause_of(self, message: object) -> int:
         """The event behind a MetadataUpdate, for its envelope."""
         return self._causes.get(message.base_version, NOTHING) if type(message) is control.MetadataUpdate else NOTHING
+
+    def on_replayed(self, image: MetadataImage) -> None:
+        """What the log says when this broker becomes the controller: all of it was told by those who decided it.
+
+        What the broker itself had heard may be older, e.g. when it was cut off from the controller before it.
+        """
+        self._before = {(p.topic, p.partition): p for p in image.all_partitions()}
+        self._brokers = dict(image.brokers)
+        self._former = image.controller_id, image.controller_epoch
+        self._left.clear()
+        self._joined.clear()
+        self._causes.clear()
 
     def on_step(self, event: Event, effects: Sequence[Effect]) -> None:
         """Called after each step of the machine, before its effects are performed."""
@@ -92,13 +104,8 @@ class ControllerEvents:
         return told, f"broker {names} is not heard"
 
     def _on_elected(self, broker_id: int, epoch: int, alive: dict[int, int]) -> tuple[int, str]:
-        image = self._image()
-        self._before = {(p.topic, p.partition): p for p in image.all_partitions()}
-        self._brokers = dict(image.brokers)
-        self._left.clear()
-        self._joined.clear()
-        self._causes.clear()
-        former = image.brokers.get(image.controller_id)
+        former_id, former_epoch = self._former
+        former = self._brokers.get(former_id)
         cause, reason = NOTHING, f"broker {broker_id} is the controller"
         if former is not None and alive.get(former.broker_id) != former.incarnation:
             cause, reason = death(former.broker_id, former.incarnation), f"broker {former.broker_id} died"
@@ -106,7 +113,7 @@ class ControllerEvents:
             cause = blow(former.broker_id, former.incarnation)
         elif former is None:  # nobody was before it: all of them have just started
             cause, reason = birth(broker_id, alive.get(broker_id, 0)), "no controller was left"
-        was = image.controller_id if image.controller_epoch else NO_LEADER
+        was = former_id if former_epoch else NO_LEADER
         told = self.events.tell(
             "controller-elected", "controller", cause=cause, controller=broker_id, epoch=epoch, was=was
         )

@@ -27,6 +27,8 @@ EVENTS_DIRECTORY = "events"
 _ELECTION = "leader-elected"
 _OF_AN_EPOCH = ("leading", "truncated")
 _DISK = "a disk of broker"
+_NETWORK = ("partition", "noise", "everything")
+_UNHEARD = {"broker-removed": "it is not heard", "controller-resigned": "too few of the brokers hear it"}
 
 
 class Timeline:
@@ -37,6 +39,7 @@ class Timeline:
         self.by_id: dict[str, Event] = {}
         self._elections: dict[tuple[str, int], str] = {}  # (partition, epoch) -> event
         self._fallen_controllers: dict[int, str] = {}  # broker -> how it ceased to be one
+        self._cut = ""  # the fault of the network that goes on
         self._offline: dict[str, str] = {}  # partition -> the last time that a disk took a replica of it away
         self._blows: dict[str, list[tuple[float, str]]] = {}  # id, as told -> when, and the id it has here
         self.add(events)
@@ -90,9 +93,15 @@ class Timeline:
         """What those who told it could not know, and what nobody told.
 
         A role follows from its election, a shrunk ISR from the disk that failed, a controller from the fall of the one
-        before it. A cause that nobody told of (nobody struck the blow) is none.
+        before it, silence from the partition that goes on. A cause that nobody told of (nobody struck the blow) is
+        none.
         """
         cause = event.cause
+        if event.kind == "fault" and event.details.get("fault") in _NETWORK:
+            is_cut = event.details.get("deed") == "inject" and event.details.get("shape") != "clients"
+            self._cut = event.id if is_cut else ""
+        if not cause and event.kind in _UNHEARD and event.details.get("reason") == _UNHEARD[event.kind]:
+            cause = self._cut
         if len(blows := self._blows.get(cause, ())) > 1:
             cause = [own for at, own in blows if at <= event.at or own == cause][-1]
         if event.kind in _OF_AN_EPOCH:

@@ -43,7 +43,7 @@ class Stage:
     def __init__(self) -> None:
         self.controller = TestController(brokers=())
         self.told = Told()
-        self.events = ControllerEvents(self.told, 1, lambda: MetadataImage())
+        self.events = ControllerEvents(self.told, 1)
         for broker in (1, 2, 3):
             self.step(Asked(broker, RegisterBroker(1, broker, 1, "h", 9)))
         self.step(Asked(1, CreateTopics(2, [NewTopic("orders", assignments={0: (1, 2, 3)})])))
@@ -112,10 +112,28 @@ def test_a_broker_that_stops_is_told_with_the_signal_it_got() -> None:
     assert rows[0][2] == blow(1, 1) and rows[0][3]["reason"] == "broker 1 stops"
 
 
-def test_a_new_controller_knows_from_its_broker_who_died_before_it() -> None:
+def test_a_new_controller_tells_nothing_again_of_what_the_one_before_it_decided() -> None:
+    stage = Stage()
+    stage.propose(1, 1, 2)  # decided, told and logged by the old one, heard by nobody else
+    successor = ControllerEvents(stage.told, 2)
+    successor.on_replayed(MetadataImage.of(stage.controller.image.to_records(), stage.controller.image.version))
+    elected = Elected(2, 2, {1: 1, 2: 1, 3: 1})
+    successor.on_step(elected, stage.controller.step(elected))
+    stage.told.take()
+    now = stage.controller.partition("orders")
+    topic_id = stage.controller.image.topics["orders"].topic_id
+    proposal = IsrProposal("orders", topic_id, 0, now.leader_epoch, now.partition_epoch, (1, 2, 3))
+    asked = Asked(1, AlterIsr(9, 1, 1, (proposal,)))
+    successor.on_step(asked, stage.controller.step(asked))
+    ((kind, subject, _, details),) = stage.told.take()
+    assert (kind, subject, details["joined"], details["left"]) == ("isr-changed", "orders-0", [3], [])
+
+
+def test_a_new_controller_knows_from_the_log_who_died_before_it() -> None:
     stage = Stage()
     image = MetadataImage.of(stage.controller.image.to_records(), stage.controller.image.version)
-    successor = ControllerEvents(stage.told, 2, lambda: image)
+    successor = ControllerEvents(stage.told, 2)
+    successor.on_replayed(image)
     stage.told.take()
     elected = Elected(2, 2, {2: 1, 3: 1})
     successor.on_step(elected, stage.controller.step(elected))

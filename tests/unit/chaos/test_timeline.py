@@ -155,6 +155,26 @@ def test_a_follower_reads_what_is_new_and_only_whole_lines(tmp_path: Path) -> No
     log.close()
 
 
+def test_silence_follows_from_the_partition_that_goes_on() -> None:
+    def causes(*events: Event) -> list[str]:
+        silent = ("broker-removed", "controller-resigned")
+        return [event.cause for event in Timeline(events).events if event.kind in silent]
+
+    def a_fault(at: float, number: int, **details: str) -> Event:
+        return an_event(at, f"255.1.{number}", "fault", "brokers", **details)
+
+    cut = a_fault(1.0, 20, fault="partition", deed="inject", shape="one")
+    healed = a_fault(1.5, 21, fault="partition", deed="heal")
+    removed = an_event(2.0, "1.1.20", "broker-removed", "broker 3", incarnation=1, reason="it is not heard")
+    resigned = an_event(2.0, "1.1.21", "controller-resigned", "controller", reason="too few of the brokers hear it")
+    assert causes(cut, removed, resigned) == [cut.id, cut.id]
+    assert causes(removed) == causes(cut, healed, removed) == [""]
+    assert causes(a_fault(1.0, 20, fault="clock", deed="inject"), removed) == [""]
+    assert causes(a_fault(1.0, 20, fault="partition", deed="inject", shape="clients"), removed) == [""]
+    died = an_event(2.0, "1.1.20", "broker-removed", "broker 3", "2.1.2", incarnation=1, reason="broker 3 died")
+    assert causes(cut, an_event(1.1, "2.1.2", "broker-down", "broker 3"), died) == ["2.1.2"]
+
+
 def test_a_file_that_grew_large_is_not_told_twice_under_its_other_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
