@@ -29,6 +29,7 @@ from chaos.patient import ChaosFailed, Patient
 from chaos.plan import Plan, PlannedFault
 from model.errors import ConfigError, OdradekError
 from testing.cluster import Cluster
+from testing.processes import is_supervisor, read_state
 from testing.waiting import ClusterFailed, wait_until
 
 if TYPE_CHECKING:
@@ -167,6 +168,9 @@ def _proves_nothing(result: Result) -> str:
 def _take(folder: Path) -> None:
     """What an earlier run left in it goes: its verdict is none of this run's, however this one ends."""
     folder.mkdir(parents=True, exist_ok=True)
+    supervisor = read_state(folder / "data").get("supervisor_pid") or 0
+    if is_supervisor(supervisor, folder / "data"):
+        raise ConfigError(f"{folder} is in use: a run goes on in it (supervisor pid {supervisor})")
     if (folder / PLAN_FILE).exists():
         shutil.rmtree(folder / "data", ignore_errors=True)
         for name in _TOLD:
@@ -176,8 +180,16 @@ def _take(folder: Path) -> None:
 
 
 def fresh_folder(plan: Plan) -> Path:
-    """`chaos-runs/…` below the current directory, named by workload, seed and time."""
-    return Path("chaos-runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{plan.workload}-{plan.seed}"
+    """`chaos-runs/…` below the current directory, named by time, workload and seed; made here, and nobody else's."""
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{plan.workload}-{plan.seed}"
+    for number in itertools.count(1):
+        folder = Path("chaos-runs") / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:  # of another run that began in the same second
+            continue
+    return folder
 
 
 def _live(plan: Plan, cluster: Cluster, folder: Path, result: Result, say: Callable[[str], None]) -> None:

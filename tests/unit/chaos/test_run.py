@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from chaos.check import Judgement
 from chaos.history import History, poll, send
 from chaos.patient import ChaosFailed
 from chaos.plan import Plan, PlannedFault
-from chaos.run import Done, Result, cluster_configs, run_plan
+from chaos.run import Done, Result, cluster_configs, fresh_folder, run_plan
 from chaos.workloads import Ledger
-from model.errors import NotLeaderOrFollower
+from model.errors import ConfigError, NotLeaderOrFollower
 from testing.waiting import ClusterFailed
 
 PLAN = Plan((PlannedFault("kill"),), duration_s=0.1, every_s=0.01)
@@ -134,6 +135,26 @@ def test_an_earlier_runs_verdict_goes_before_the_next_one_begins(
     with pytest.raises(KeyboardInterrupt):
         a_run(monkeypatch, tmp_path / "run", all_well, KeyboardInterrupt())
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["plan.json"]
+
+
+def test_two_runs_that_begin_in_one_second_have_folders_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module.time, "strftime", lambda _: "20260101-000000")
+    folders = [fresh_folder(PLAN) for _ in range(3)]
+    assert [folder.name for folder in folders] == [f"20260101-000000-queue-1{end}" for end in ("", "-2", "-3")]
+
+
+def test_a_folder_in_which_a_run_goes_on_is_not_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "plan.json").write_text(PLAN.to_json())
+    (data / "cluster.json").write_text(json.dumps({"supervisor_pid": os.getpid()}))
+    with open(data / ".lock", "w"), pytest.raises(ConfigError, match="a run goes on in it"):
+        run_plan(PLAN, tmp_path)
+    assert (data / "cluster.json").exists()
+    assert a_run(monkeypatch, tmp_path, all_well).is_good, "it is over: nobody holds the lock"
 
 
 def test_internal_topics_need_no_more_brokers_than_there_are() -> None:
