@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,8 @@ def test_a_leader_that_is_not_heard_cannot_commit(patient: Patient) -> None:
 
 
 def test_a_bad_network_delays_and_loses_nothing(patient: Patient) -> None:
-    suffer(patient, "noise", for_s=1.0, loss=0.2, duplication=0.2, jitter_ms=30)
+    outcome = suffer(patient, "noise", for_s=1.0, loss=0.2, duplication=0.2, delay_ms=60, jitter_ms=30)
+    assert outcome.without_writes_ms > 50, "nothing was acknowledged while the first records were on their way"
 
 
 def test_a_wrong_clock_stamps_records_wrongly(cluster: Cluster, patient: Patient) -> None:
@@ -139,10 +141,12 @@ def test_a_damaged_tail_is_cut_and_fetched_again(cluster: Cluster, patient: Pati
     patient.wait_until_healthy()
 
 
-def test_a_log_that_lost_its_end_is_filled_up(patient: Patient) -> None:
-    leader = patient.leader(TOPIC, 0)
+def test_a_log_that_lost_its_end_is_filled_up(cluster: Cluster, patient: Patient) -> None:
+    before, leader = cluster.events(), patient.leader(TOPIC, 0)
     suffer(patient, "truncate", of=f"{TOPIC}/0", broker=leader)
     patient.wait_until_healthy()
+    (damaged,) = since(cluster, before, "damaged")
+    assert damaged.subject == f"{TOPIC}-0" and damaged.details["by"].startswith("cut the last ")
 
 
 def test_a_rolling_restart_gives_every_broker_a_new_life(patient: Patient) -> None:
@@ -163,21 +167,30 @@ def test_a_crashed_actor_runs_again_in_the_same_process(cluster: Cluster, patien
 
 
 def test_a_request_that_fails_is_sent_again(cluster: Cluster, patient: Patient) -> None:
-    request = fault_of("request", {"api": "produce", "nth": 2, "count": 2, "error": "NOT_LEADER_OR_FOLLOWER"})
+    request: Any = fault_of("request", {"api": "produce", "nth": 2, "count": 2, "error": "NOT_LEADER_OR_FOLLOWER"})
     request.inject(patient)
     with Producer({"bootstrap.servers": cluster.bootstrap, "linger.ms": 0}) as producer:
         offsets = [producer.send(TOPIC, b"x", partition=1).result(20).offset for _ in range(6)]
     request.heal(patient)
     assert offsets == list(range(offsets[0], offsets[0] + 6))
+    assert request.struck and request.met == 2
+
+
+def test_a_request_that_nobody_sends_strikes_nothing(patient: Patient) -> None:
+    request = fault_of("request", {"api": "OffsetDelete", "error": "UNKNOWN_SERVER_ERROR"})
+    request.inject(patient)
+    request.heal(patient)
+    assert not request.struck
 
 
 def test_a_lost_answer_is_no_second_record(cluster: Cluster, patient: Patient) -> None:
-    request = fault_of("request", {"api": "produce", "count": 3, "lost_answer": True})
+    request: Any = fault_of("request", {"api": "produce", "count": 3, "lost_answer": True})
     request.inject(patient)
     with Producer({"bootstrap.servers": cluster.bootstrap, "linger.ms": 0}) as producer:
         offsets = [producer.send(TOPIC, b"x", partition=1).result(30).offset for _ in range(4)]
     request.heal(patient)
     assert offsets == list(range(offsets[0], offsets[0] + 4))
+    assert request.met == 3
 
 
 def test_what_cannot_be_done_is_told(patient: Patient) -> None:
