@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 HEALTHY_S = 30.0
 DRAIN_S = 20.0
 QUIET_S = 0.5
+SESSION_MS = 2_000
+"""Of group members, less than `every` mostly is: each new coordinator begins to count anew, as Kafka's do, so a member
+that is gone would hold up its group for as long as coordinators go."""
 PLAN_FILE = "plan.json"
 HISTORY_FILE = "history.jsonl"
 _TOLD = (HISTORY_FILE, "faults.jsonl", "events.jsonl", "timeline.txt", "verdict.json", "verdict.txt")
@@ -138,6 +141,7 @@ def cluster_configs(brokers: int) -> dict[str, str]:
         "transaction.state.log.min.isr": in_sync,
         "min.insync.replicas": in_sync,
         "default.replication.factor": replicas,
+        "group.min.session.timeout.ms": str(SESSION_MS),
     }
 
 
@@ -198,6 +202,7 @@ def _live(plan: Plan, cluster: Cluster, folder: Path, result: Result, say: Calla
     history = History()
     history.write(folder / HISTORY_FILE)
     workload = WORKLOADS[plan.workload](cluster.bootstrap, history, seed=plan.seed, rate=plan.rate)
+    workload.session_ms = SESSION_MS
     patient = Patient(cluster.data_dir, topics=list(workload.topics), seed=plan.seed, revive=cluster.start)
     drain_s = DRAIN_S
     try:

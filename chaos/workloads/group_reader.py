@@ -27,7 +27,9 @@ class Member:
         self.workload = workload
         self.topic = topic
         self.process = workload.history.new_process()
-        self.client: Consumer = consumer(workload.bootstrap, group, **configs)
+        self.client: Consumer = consumer(
+            workload.bootstrap, group, **{"session_timeout_ms": workload.session_ms, **configs}
+        )
         self.rebalances: set[str] = set()
         self.outdated = 0
         self._handed_out: list[Message] = []

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from chaos.history import History
+from chaos.workloads.clients import SESSION_MS
 
 CREATE_S = 30.0
 _JOIN_S = 90.0
@@ -93,6 +94,7 @@ class Workload(ABC):
         self.topic_configs: dict[str, str] = {"min.insync.replicas": "2"}
         self.replication = 3  # at most; as many as there are brokers
         self.producer_configs: dict[str, Any] = {}  # for a run that shall go wrong
+        self.session_ms = SESSION_MS  # of group members; brokers may ask for no less than 6 s
         self.record_bytes = 0  # at least: messages are filled up with spaces
         self.ledger = Ledger()
         self.writing_ends = threading.Event()

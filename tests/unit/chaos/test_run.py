@@ -164,6 +164,10 @@ def test_internal_topics_need_no_more_brokers_than_there_are() -> None:
         assert configs["transaction.state.log.min.isr"] == configs["min.insync.replicas"] == in_sync
 
 
+def test_the_gone_are_missed_before_the_next_fault_and_the_brokers_allow_it() -> None:
+    assert int(cluster_configs(3)["group.min.session.timeout.ms"]) <= module.SESSION_MS < Plan(()).every_s * 1000
+
+
 class StubWorkload:
     def __init__(self) -> None:
         self.ledger = Ledger()

@@ -65,3 +65,18 @@ def test_what_comes_after_an_assignment_is_ours(monkeypatch: pytest.MonkeyPatch)
     assert polled(monkeypatch, [["assign", 1], [2]]) == ([1], [1]), "and ends the operation"
     assert polled(monkeypatch, [["revoke", "assign", 1]]) == ([1], [1])
     assert polled(monkeypatch, [[1], ["assign", 2]]) == ([1, 2], [1, 2]), "cooperative: nothing was taken"
+
+
+def test_a_members_session_is_the_workloads_unless_it_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Any]] = []
+
+    def stub(*_: object, **configs: Any) -> StubConsumer:
+        given.append(configs)
+        return StubConsumer([])
+
+    monkeypatch.setattr(module, "consumer", stub)
+    workload = QueueWorkload("nowhere", History(), seed=1)
+    workload.session_ms = 1_234
+    Member(workload, "t", "g", enable_auto_commit=True)
+    Member(workload, "t", "g", session_timeout_ms=9)
+    assert given == [{"session_timeout_ms": 1_234, "enable_auto_commit": True}, {"session_timeout_ms": 9}]
