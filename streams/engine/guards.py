@@ -29,10 +29,7 @@ def guarded(name: str, process: Process, context: TaskContext, letters: DeadLett
             raise
         except Exception as error:
             answer = handler((name, key, value, timestamp, headers), error)
-            letters.send_record_in_hand(timestamp, error)
-            if answer == "fail":
-                raise TaskFailed(where(context, name)) from error
-            context.dropped_records += 1
+            _fail_or_drop(answer, name, timestamp, error, context, letters)
 
     return ask_if_it_fails
 
@@ -48,12 +45,19 @@ def guarded_sink(name: str, send: Process, context: TaskContext, letters: DeadLe
             send(key, value, timestamp, headers)
         except SerdeError as error:
             answer = handler((name, key, value, timestamp, headers), error)
-            letters.send_record_in_hand(timestamp, error)
-            if answer == "fail":
-                raise TaskFailed(where(context, name)) from error
-            context.dropped_records += 1
+            _fail_or_drop(answer, name, timestamp, error, context, letters)
 
     return ask_if_it_fails
+
+
+def _fail_or_drop(
+    answer: str, name: str, timestamp: int, error: Exception, context: TaskContext, letters: DeadLetters
+) -> None:
+    """Do what the app's handler has answered; the record goes to the dead letters in any case. Raises TaskFailed."""
+    letters.send_record_in_hand(timestamp, error)
+    if answer == "fail":
+        raise TaskFailed(where(context, name)) from error
+    context.dropped_records += 1
 
 
 def where(context: TaskContext, node: str) -> str:

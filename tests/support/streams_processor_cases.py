@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import abstractmethod
+from typing import Any, ClassVar
 
 from streams_case import S, case, shown
 
@@ -32,14 +33,25 @@ def listed(entries: Any) -> str:
     return " ".join(f"{key}={value}" for key, value in entries)
 
 
-class KeyValueCommands(Processor[str, str, str, str]):
+class Commands(Processor[str, str, str, str]):
+    """Records tell what to do with the store `name`; what it answers goes on."""
+
+    name: ClassVar[str]
+
     def init(self, context: Any) -> None:
         super().init(context)
-        self.store = context.get_state_store("kv")
+        self.store = context.get_state_store(self.name)
 
     def process(self, record: Any) -> None:
         command, *rest = record.value.split(" ")
         self.context.forward(record.with_value(self.answer(command, rest)))
+
+    @abstractmethod
+    def answer(self, command: str, rest: list[str]) -> str: ...
+
+
+class KeyValueCommands(Commands):
+    name = "kv"
 
     def answer(self, command: str, rest: list[str]) -> str:
         store = self.store
@@ -80,14 +92,8 @@ def sessions(entries: Any) -> str:
     return " ".join(f"{key.key}@{key.start}-{key.end}={value}" for key, value in entries)
 
 
-class SessionCommands(Processor[str, str, str, str]):
-    def init(self, context: Any) -> None:
-        super().init(context)
-        self.store = context.get_state_store("ss")
-
-    def process(self, record: Any) -> None:
-        command, *rest = record.value.split(" ")
-        self.context.forward(record.with_value(self.answer(command, rest)))
+class SessionCommands(Commands):
+    name = "ss"
 
     def answer(self, command: str, rest: list[str]) -> str:
         store = self.store
