@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,15 @@ from cli.options import DEFAULT_BOOTSTRAP, NOTHING, Bootstrap, DataDir, Json, Se
 from cli.output import Failed, Mistake, document, fields, table
 
 PROG = "odradek up"
+FOLDER, BOOTSTRAP = "ODRADEK_DATA_DIR", "ODRADEK_BOOTSTRAP"
 _STOP_S = 15.0
 _START_S = 30.0
 
 
 def up(context: typer.Context) -> int:
     """Start a cluster here and stay; Ctrl-C stops it. Options are run_cluster.py's (--brokers, --port, --data-dir…).
+
+    $ODRADEK_DATA_DIR stands for --data-dir.
 
     --detach: come back once it is ready; `odradek down` ends it. With --json it says where in JSON.
     """
@@ -34,6 +39,8 @@ def up(context: typer.Context) -> int:
     as_json = "--json" in arguments
     if as_json:
         arguments.remove("--json")
+    if FOLDER in os.environ and not _names_a_folder(arguments):
+        arguments += ["--data-dir", os.environ[FOLDER]]
     if "--detach" in arguments or "-d" in arguments:
         return _detached([each for each in arguments if each not in ("--detach", "-d")], as_json=as_json)
     if as_json:
@@ -47,7 +54,7 @@ def up(context: typer.Context) -> int:
 
 
 def _detached(arguments: list[str], *, as_json: bool) -> int:
-    if not any(each.split("=")[0] == "--data-dir" for each in arguments):
+    if not _names_a_folder(arguments):
         arguments += ["--data-dir", tempfile.mkdtemp(prefix="odradek-data-")]
     from testing.place import room, search_path
 
@@ -78,6 +85,10 @@ def _detached(arguments: list[str], *, as_json: bool) -> int:
         time.sleep(0.01)
     child.terminate()
     raise Failed(f"the cluster was not ready after {_START_S:g} s", f"look into {log_path}")
+
+
+def _names_a_folder(arguments: list[str]) -> bool:
+    return any(each.split("=")[0] == "--data-dir" for each in arguments)
 
 
 def _option(arguments: list[str], name: str) -> str:
@@ -175,6 +186,21 @@ def _state(data_dir: Path) -> dict[str, Any]:
     except ValueError:
         raise Failed(f"{data_dir / 'cluster.json'} is not to be read as JSON") from None
     return found
+
+
+@contextlib.contextmanager
+def found_by_its_folder() -> Iterator[None]:
+    """Whoever says with ODRADEK_DATA_DIR which cluster is meant need not say with ODRADEK_BOOTSTRAP where it listens."""
+    folder = os.environ.get(FOLDER)
+    if not folder or BOOTSTRAP in os.environ:
+        yield
+        return
+    with contextlib.suppress(Failed, OSError, KeyError):  # no cluster yet, or none that says so: the default holds
+        os.environ[BOOTSTRAP] = _state(Path(folder))["bootstrap"]
+    try:
+        yield
+    finally:
+        os.environ.pop(BOOTSTRAP, None)
 
 
 def running_temporary() -> list[Path]:

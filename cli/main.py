@@ -87,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from model.errors import ConfigError, KafkaError, OdradekError
 
     try:
-        result = app(args=None if arguments is None else list(arguments), prog_name="odradek", standalone_mode=False)
+        with cluster.found_by_its_folder():
+            result = app(args=None if arguments is None else list(arguments), prog_name="odradek", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except Failed as failure:
