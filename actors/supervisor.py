@@ -91,6 +91,7 @@ class Supervisor(Actor):
         self._connected: set[int] = set()
         self._kill_reasons: dict[int, str] = {}
         self._kill_events: dict[int, int] = {}
+        self._stop_event: int = NOTHING
         self.chaos = ChaosSocket(plan.run_dir, lambda: self._connected, self._tell_broker)
         self._is_file_stale = False
 
@@ -117,6 +118,8 @@ class Supervisor(Actor):
                 logger.warning("a message that is not for the supervisor: %r", message)
 
     def stop_cluster(self) -> None:
+        if self.cluster_state != "stopping":
+            self._stop_event = self.events.tell("cluster-stops", "cluster")
         self.cluster_state = "stopping"
         self._step(events.StopRequested())
 
@@ -276,6 +279,15 @@ class Supervisor(Actor):
             child.kill()
 
     def _ask_to_stop(self, broker_id: int) -> None:
+        broker = self.watch.brokers[broker_id]
+        self.events.tell(
+            "broker-stops",
+            f"broker {broker_id}",
+            own_id=blow(broker_id, broker.incarnation),  # so that what it hands over, and its end, follow from it
+            cause=self._stop_event,
+            incarnation=broker.incarnation,
+            pid=broker.pid,
+        )
         if broker_id in self._connected:
             self._tell_broker(broker_id, Stop(STOP_DEADLINE_MS))
         else:

@@ -66,6 +66,8 @@ _SENTENCES: dict[str, Callable[[Event, Details], str]] = {
     "fault": _fault,
     "damaged": lambda e, d: f"{d['by']} of {e.subject} on broker {d['of']}",
     "fault-refused": lambda e, d: f"refused: {d['reason']}",
+    "cluster-stops": lambda e, d: "the cluster is stopped",
+    "broker-stops": lambda e, d: f"{e.subject} is told to stop (pid {d['pid']})",
     "broker-started": lambda e, d: f"{e.subject} starts as incarnation {d['incarnation']} (pid {d['pid']})",
     "broker-ready": lambda e, d: f"{e.subject} is ready on port {d['port']}",
     "broker-down": lambda e, d: f"{e.subject} is down: {d['reason']}",

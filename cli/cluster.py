@@ -190,7 +190,7 @@ def _state(data_dir: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def found_by_its_folder() -> Iterator[None]:
-    """Whoever says with ODRADEK_DATA_DIR which cluster is meant need not say with ODRADEK_BOOTSTRAP where it listens."""
+    """Who says with ODRADEK_DATA_DIR which cluster is meant need not say with ODRADEK_BOOTSTRAP where it listens."""
     folder = os.environ.get(FOLDER)
     if not folder or BOOTSTRAP in os.environ:
         yield

@@ -88,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         with cluster.found_by_its_folder():
-            result = app(args=None if arguments is None else list(arguments), prog_name="odradek", standalone_mode=False)
+            given = None if arguments is None else list(arguments)
+            result = app(args=given, prog_name="odradek", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except Failed as failure:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.timeline import Timeline
+from chaos.timeline import Timeline, read
 from model.ids import TopicPartition
 from odradek import Cluster, Consumer, NewTopic, wait_until
 
@@ -136,7 +136,7 @@ def test_requests_are_armed(cluster: Cluster) -> None:
 def causes_of(cluster: Cluster, kind: str, subject: str) -> list[str]:
     """The kinds of event that led to the last such one, from the first cause on."""
     timeline = Timeline(cluster.events())
-    last = [event for event in timeline.events if event.kind == kind and event.subject == subject][-1]
+    last = [event for event in timeline.by_id.values() if event.kind == kind and event.subject == subject][-1]
     return [event.kind for event in timeline.chain(last)][:-1]
 
 
@@ -214,6 +214,24 @@ def test_mistakes_are_one_line(cluster: Cluster, line: str, complaint: str) -> N
     said = odradek(cluster, *line.split(), exit_code=code)
     assert complaint in said and said.count("\n") == 1, said
     assert "misspelt" not in cluster.admin.list_topics()
+
+
+def test_a_folder_in_the_environment_says_which_cluster_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its start to its end, whose handovers all go back to whoever wanted it."""
+    monkeypatch.setenv("ODRADEK_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("ODRADEK_BOOTSTRAP", raising=False)
+    odradek(None, "up", "--detach", "--port", "0")
+    try:
+        odradek(None, "topic", "create", "orders", "-p", "3", "-r", "3")
+    finally:
+        odradek(None, "down")
+    timeline = Timeline(read(tmp_path / "data"))
+    stopped = [event for event in timeline.by_id.values() if event.kind in ("broker-down", "isr-changed")]
+    assert [event.kind for event in stopped].count("broker-down") == 3
+    for event in stopped:
+        assert [cause.kind for cause in timeline.chain(event)][:2] == ["cluster-stops", "broker-stops"], event
 
 
 def test_a_run_leaves_a_folder_that_can_be_run_again(tmp_path: Path) -> None:
