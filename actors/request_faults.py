@@ -48,9 +48,11 @@ class RequestFaults:
     def add(self, fault: RequestFault) -> None:
         self._armed.append(_Armed(fault))
 
-    def close(self) -> None:
+    def disarm(self) -> int:
+        """No fault waits any more; how many requests have met one since this was asked last."""
         self._armed.clear()
-        self.hear_again()
+        met, self.met = self.met, 0
+        return met
 
     def hear_again(self) -> None:
         """Whoever spoke meanwhile waits in vain: as after a real partition, its connection ends."""

@@ -22,6 +22,7 @@ from protocol.cluster_chaos import (
     DiskTrouble,
     Fault,
     HealAll,
+    HealRequests,
     Insight,
     Inspect,
     LinkRule,
@@ -108,6 +109,8 @@ class Suffering:
                 self._request_faults().add(fault)
             case Inspect():
                 return self._insight()
+            case HealRequests():
+                return self._heal_requests()
             case HealAll():
                 return self._heal()
         return ""
@@ -116,11 +119,15 @@ class Suffering:
         self._network(Network(()))
         self._restore_clock()
         self._restore_disk()
-        faults, self.broker.dispatcher.faults = self.broker.dispatcher.faults, None
+        return self._heal_requests()
+
+    def _heal_requests(self) -> str:
+        faults = self.broker.dispatcher.faults
         if faults is None:
             return ""
-        faults.close()
-        return str(faults.met) if faults.met else ""
+        if not faults.is_deaf:
+            self.broker.dispatcher.faults = None
+        return str(faults.disarm() or "")
 
     # -- network -------------------------------------------------------------------------------------------------------
 

@@ -78,11 +78,15 @@ class Inspect(msgspec.Struct, tag="Inspect", array_like=True, frozen=True, gc=Fa
     """No fault: `said` is an `Insight` as JSON."""
 
 
+class HealRequests(msgspec.Struct, tag="HealRequests", array_like=True, frozen=True, gc=False):
+    """Request faults end. `said` is how many requests had run into them, "" for none."""
+
+
 class HealAll(msgspec.Struct, tag="HealAll", array_like=True, frozen=True, gc=False):
-    """Everything above ends. `said` is how many requests had run into request faults, "" for none."""
+    """Everything above ends. `said` is as for HealRequests."""
 
 
-Fault: TypeAlias = Network | ClockSkew | DiskTrouble | CrashActor | RequestFault | Inspect | HealAll
+Fault: TypeAlias = Network | ClockSkew | DiskTrouble | CrashActor | RequestFault | Inspect | HealRequests | HealAll
 
 
 class Suffer(msgspec.Struct, tag="Suffer", array_like=True, frozen=True, gc=False):

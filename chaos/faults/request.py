@@ -7,7 +7,7 @@ from chaos.patient import Patient
 from model.error_codes import ErrorCode
 from model.errors import ConfigError
 from protocol.api_keys import API_KEYS
-from protocol.cluster_chaos import HealAll, RequestFault
+from protocol.cluster_chaos import HealRequests, RequestFault
 
 _TYPICAL = (
     ("Produce", "NOT_LEADER_OR_FOLLOWER"),
@@ -80,7 +80,7 @@ class Request(Fault):
         return RequestFault(api_of(api), nth, count, error_of(what))
 
     def heal(self, patient: Patient) -> None:
-        said = patient.order(0, HealAll()).said.values()
+        said = patient.order(0, HealRequests()).said.values()
         self.met += sum(int(count) for count in said if count)
         self.struck = self.met > 0
         patient.tell(self.name, "brokers", "heal")

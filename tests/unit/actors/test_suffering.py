@@ -18,6 +18,7 @@ from protocol.cluster_chaos import (
     CrashActor,
     DiskTrouble,
     HealAll,
+    HealRequests,
     LinkRule,
     Network,
     Order,
@@ -210,6 +211,17 @@ class TestSuffering:
         assert stage.broker.bus.faults.decide(2, 1, "x") == DROP
         stage.order(Network(()))
         assert stage.broker.bus.faults is None
+
+    def test_requests_are_healed_without_the_rest(self) -> None:
+        stage = Stage()
+        stage.order(Network((LinkRule(1, loss=1.0),), hides_clients=True))
+        stage.order(RequestFault(0))
+        stage.broker.dispatcher.faults.met = 3
+        assert stage.order(HealRequests()) == "3"
+        assert stage.broker.bus.faults is not None and stage.broker.dispatcher.faults.is_deaf
+        assert stage.order(HealRequests()) == "", "nobody met one since"
+        stage.order(Network(()))
+        assert stage.order(HealRequests()) == "" and stage.broker.dispatcher.faults is None
 
     def test_a_skewed_clock_is_wrong_for_everybody_until_it_is_healed(self) -> None:
         import time
