@@ -10,6 +10,9 @@ import org.zeromq.ZMsg;
 final class Connection implements AutoCloseable {
     private static final int TIMEOUT_MS = 8_000;
 
+    /** JeroMQ 0.6.0 gets stuck in one greeting out of thirty; it tries anew when that took too long. */
+    private static final int HANDSHAKE_MS = 1_000;
+
     boolean isClosed;
     private final ZMQ.Socket socket;
     private final String endpoint;
@@ -21,6 +24,7 @@ final class Connection implements AutoCloseable {
         socket.setLinger(0);
         socket.setReceiveTimeOut(TIMEOUT_MS);
         socket.setSendTimeOut(TIMEOUT_MS);
+        socket.setHandshakeIvl(HANDSHAKE_MS);
         if (curve != null) {
             curve.arm(socket);
         }
