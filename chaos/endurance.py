@@ -108,8 +108,8 @@ class Endured:
     def line(self) -> str:
         verdict = "; ".join(self.troubles) or "nothing lost, nothing leaked"
         return (
-            f"{self.actors} actors crashed ({self.restarts} restarts), {self.processes} processes killed "
-            f"(slowest back after {self.slowest_restart_ms:.0f} ms), {self.supervisors} supervisors killed "
+            f"{self.actors} actors crashed ({self.restarts} restarts of those that live now), {self.processes} killed "
+            f"processes (slowest back after {self.slowest_restart_ms:.0f} ms), {self.supervisors} supervisors killed "
             f"(slowest orphan gone after {self.slowest_end_ms:.0f} ms), {self.acked:,} acked writes: {verdict}"
         )
 

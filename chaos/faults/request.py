@@ -20,6 +20,8 @@ _TYPICAL = (
     ("OffsetCommit", "COORDINATOR_NOT_AVAILABLE"),
     ("Metadata", "delay"),
 )
+_OFTEN = ("Produce", "Fetch")
+"""Of the others the twentieth request may never come."""
 
 
 class Request(Fault):
@@ -70,7 +72,7 @@ class Request(Fault):
     @staticmethod
     def _typical(patient: Patient) -> RequestFault:
         api, what = patient.random.choice(_TYPICAL)
-        nth, count = 1 + patient.random.randrange(20), 1 + patient.random.randrange(5)
+        nth, count = 1 + patient.random.randrange(20 if api in _OFTEN else 1), 1 + patient.random.randrange(5)
         match what:
             case "delay":
                 return RequestFault(api_of(api), nth, count, delay_ms=500.0)
