@@ -33,6 +33,7 @@ class Member:
         self.rebalances: set[str] = set()
         self.outdated = 0
         self._handed_out: list[Message] = []
+        self._last: dict[str, int] = {}  # key -> offset of the message handed out last, since it was given
         history = workload.history
         history.append(self.process, "invoke", "subscribe", workload.keys(topic))
         self.client.subscribe([topic], on_assign=self._note, on_revoke=self._taken, on_lost=self._taken)
@@ -44,11 +45,24 @@ class Member:
         messages = self._handed_out
         message = self.client.poll(_POLL_S)
         while message is not None:
-            messages += good_ones(self.workload, [message])
+            messages += [good for good in good_ones(self.workload, [message]) if not self._is_repeated(good)]
             if self.rebalances or len(messages) == _MOST_AT_ONCE:
                 break
             message = self.client.poll(0)
         return list(messages)
+
+    def _is_repeated(self, message: Message) -> bool:
+        """Whether librdkafka hands out its last message of a partition once more, which is none of the brokers' doing.
+
+        When a cooperative rebalance begins, its own thread takes down where to go on afterwards. Does that fall between
+        poll's taking a message off the queue and its moving the position behind it, the same message comes again.
+        """
+        key, offset = key_of(message), message.offset() or 0
+        if self._last.get(key) == offset:
+            self.workload.note_repeat()
+            return True
+        self._last[key] = offset
+        return False
 
     def poll_ours(self) -> list[Message]:
         """Likewise, without what was handed out before a partition was taken.
@@ -111,7 +125,10 @@ class Member:
         self.client.close()
 
     def _note(self, client: Consumer, partitions: list[TopicPartition]) -> None:
-        self.rebalances |= {f"{row.topic}-{row.partition}" for row in partitions}
+        keys = {f"{row.topic}-{row.partition}" for row in partitions}
+        self.rebalances |= keys
+        for key in keys:
+            self._last.pop(key, None)
 
     def _taken(self, client: Consumer, partitions: list[TopicPartition]) -> None:
         self._note(client, partitions)

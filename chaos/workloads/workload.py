@@ -104,6 +104,7 @@ class Workload(ABC):
         self._writers: list[threading.Thread] = []
         self._errors: list[BaseException] = []
         self._client_errors: dict[str, int] = defaultdict(int)
+        self._repeats = 0
         self._began_ns = 0
         self._wrote_until_ns = 0
         self._ops_while_writing = 0
@@ -142,6 +143,8 @@ class Workload(ABC):
     def stats(self) -> dict[str, Any]:
         """ops, acked, unseen (acked, not yet read), longest_stall_ms, and errors by name that clients were told.
 
+        `repeats` are messages that a client handed out twice by itself, see `Member`.
+
         `ops` are those until the writing ended: that everything is read once more at the end is no load under faults.
         """
         ledger = self.ledger
@@ -152,6 +155,7 @@ class Workload(ABC):
             "unseen": ledger.unseen(self.topics),
             "longest_stall_ms": ledger.longest_stall_ms(self._began_ns, until_ns),
             "errors": dict(self._client_errors),
+            "repeats": self._repeats,
         }
 
     # -- for the workloads -----------------------------------------------------------------------------------------
@@ -183,6 +187,10 @@ class Workload(ABC):
 
     def note_error(self, error: KafkaError | KafkaException) -> None:
         self._client_errors[error.args[0].name() if isinstance(error, KafkaException) else error.name()] += 1
+
+    def note_repeat(self) -> None:
+        """A client handed a message out twice by itself."""
+        self._repeats += 1
 
     def run(self, live: Callable[[], None], name: str) -> None:
         """A client on a thread of its own, until `all_ends`."""

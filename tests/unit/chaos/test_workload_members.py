@@ -24,6 +24,12 @@ class Handed:
     def offset(self) -> int:
         return self._offset
 
+    def topic(self) -> str:
+        return "t"
+
+    def partition(self) -> int:
+        return 0
+
 
 class StubConsumer:
     """Each poll does the next of its steps: "assign", "revoke" and "lost" call back, and a message is handed out."""
@@ -65,6 +71,19 @@ def test_what_comes_after_an_assignment_is_ours(monkeypatch: pytest.MonkeyPatch)
     assert polled(monkeypatch, [["assign", 1], [2]]) == ([1], [1]), "and ends the operation"
     assert polled(monkeypatch, [["revoke", "assign", 1]]) == ([1], [1])
     assert polled(monkeypatch, [[1], ["assign", 2]]) == ([1, 2], [1, 2]), "cooperative: nothing was taken"
+
+
+def test_what_librdkafka_hands_out_twice_by_itself_is_counted_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "consumer", lambda *_, **__: StubConsumer([[1], [2], [2], [3], [], [2], [3], []]))
+    workload = QueueWorkload("nowhere", History(), seed=1)
+    member = Member(workload, "t", "g")
+    assert [message.offset() for message in member.poll_messages()] == [1, 2, 3]
+    assert [message.offset() for message in member.poll_messages()] == [2, 3], "going back by two is somebody's fault"
+    assert workload.stats()["repeats"] == 1
+
+
+def test_a_partition_that_is_given_anew_may_begin_with_its_last_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert polled(monkeypatch, [[1], ["revoke", "assign", 1]]) == ([1, 1], [1])
 
 
 def test_a_members_session_is_the_workloads_unless_it_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
