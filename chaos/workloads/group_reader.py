@@ -45,7 +45,7 @@ class Member:
         messages = self._handed_out
         message = self.client.poll(_POLL_S)
         while message is not None:
-            messages += [good for good in good_ones(self.workload, [message]) if not self._is_repeated(good)]
+            messages += good_ones(self.workload, [message])
             if self.rebalances or len(messages) == _MOST_AT_ONCE:
                 break
             message = self.client.poll(0)
@@ -56,6 +56,7 @@ class Member:
 
         When a cooperative rebalance begins, its own thread takes down where to go on afterwards. Does that fall between
         poll's taking a message off the queue and its moving the position behind it, the same message comes again.
+        Only for those who never go back by themselves.
         """
         key, offset = key_of(message), message.offset() or 0
         if self._last.get(key) == offset:
@@ -82,7 +83,7 @@ class Member:
         history = self.workload.history
         history.append(self.process, "invoke", "poll", [["poll", {}]])
         try:
-            messages = self.poll_messages()
+            messages = [message for message in self.poll_messages() if not self._is_repeated(message)]
         except KafkaException as error:
             history.append(self.process, "info", "poll", [["poll", {}]], error=str(error))
             raise

@@ -30,6 +30,9 @@ class Handed:
     def partition(self) -> int:
         return 0
 
+    def value(self) -> bytes:
+        return b"%d" % self._offset
+
 
 class StubConsumer:
     """Each poll does the next of its steps: "assign", "revoke" and "lost" call back, and a message is handed out."""
@@ -77,9 +80,13 @@ def test_what_librdkafka_hands_out_twice_by_itself_is_counted_and_left_out(monke
     monkeypatch.setattr(module, "consumer", lambda *_, **__: StubConsumer([[1], [2], [2], [3], [], [2], [3], []]))
     workload = QueueWorkload("nowhere", History(), seed=1)
     member = Member(workload, "t", "g")
-    assert [message.offset() for message in member.poll_messages()] == [1, 2, 3]
-    assert [message.offset() for message in member.poll_messages()] == [2, 3], "going back by two is somebody's fault"
+    assert [message.offset() for message in member.read_once()] == [1, 2, 3]
+    assert [message.offset() for message in member.read_once()] == [2, 3], "going back by two is somebody's fault"
     assert workload.stats()["repeats"] == 1
+
+
+def test_whoever_goes_back_after_an_abort_gets_the_message_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert polled(monkeypatch, [[1], [1]]) == ([1, 1], [1, 1])
 
 
 def test_a_partition_that_is_given_anew_may_begin_with_its_last_message(monkeypatch: pytest.MonkeyPatch) -> None:
