@@ -34,7 +34,6 @@ class Ledger:
 
     def __init__(self) -> None:
         self.ops = 0
-        self.acks = 0  # operations acknowledged
         self.acked: dict[str, set[int]] = defaultdict(set)
         self.seen: dict[str, set[int]] = defaultdict(set)
         self.ack_times_ns: list[int] = []  # of `time.monotonic_ns`, one for each operation acknowledged
@@ -45,8 +44,12 @@ class Ledger:
             for key, message in records:
                 self.acked[key].add(message)
                 self.ops += 1
-            self.acks += 1
             self.ack_times_ns.append(time.monotonic_ns())
+
+    @property
+    def acks(self) -> int:
+        """Operations acknowledged so far."""
+        return len(self.ack_times_ns)
 
     def note_seen(self, key: str, messages: Collection[int]) -> None:
         with self._lock:
