@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,23 +20,23 @@ HEAL_S = 30.0
 _ASK_EVERY_S = 0.005
 
 
-class Hands:
+class Hands(ABC):
     """Mixed into `Cluster`."""
 
     _runner: Processes | InProcess
     controller_id: Any
 
-    def brokers(self) -> dict[int, dict[str, Any]]:
-        raise NotImplementedError
+    @abstractmethod
+    def brokers(self) -> dict[int, dict[str, Any]]: ...
 
-    def pids(self) -> dict[int, int]:
-        raise NotImplementedError
+    @abstractmethod
+    def pids(self) -> dict[int, int]: ...
 
-    def leader(self, topic: str, partition: int = 0) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def leader(self, topic: str, partition: int = 0) -> int: ...
 
-    def coordinator(self, group: str) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def coordinator(self, group: str) -> int: ...
 
     def signal(self, broker_id: int, number: signal.Signals) -> int:
         """Send a signal to one broker; returns the pid it went to."""
